@@ -1,0 +1,90 @@
+# Everything a person or the CI does with this tree. `make` alone lists it.
+#
+# One virtual environment, .venv, in one of two states: what the server needs (requirements/run.txt), or that and
+# what its tests need (requirements/dev.txt). It only ever grows from the first to the second. A stamp file per
+# state says that nothing has to be done.
+
+PYTHON ?= python3
+ARGS   ?=
+
+venv   := .venv
+bin    := $(venv)/bin
+inputs := pyproject.toml src/localai/version.py requirements/setup.txt requirements/run.txt requirements/dev.txt
+
+# Engines must not spin on idle cores, nor start a debugger to print a backtrace, while tests kill workers.
+quiet_engines := OMP_WAIT_POLICY=passive GGML_NO_BACKTRACE=1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.PHONY: help setup run test check bench format lock starter clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(venv)/ready-run ## Install the server into .venv (the others do this on their own)
+
+run: $(venv)/ready-run ## Start the server; make run ARGS="--port 9000" passes options on
+	@exec $(bin)/local-ai run $(ARGS)
+
+test: $(venv)/ready-dev ## Run the tests; make test ARGS="tests/domain -x" chooses
+	@$(quiet_engines) $(bin)/pytest -q $(ARGS)
+
+check: $(venv)/ready-dev ## Formatting, lint, types, arrows between rooms, documentation
+	@$(bin)/ruff format --check --quiet .
+	@$(bin)/ruff check --quiet .
+	@$(bin)/mypy --no-error-summary
+	@$(bin)/lint-imports --no-logo > $(venv)/arrows.log || { cat $(venv)/arrows.log; exit 1; }
+	@$(quiet_engines) $(bin)/pytest -q tests/architecture tests/docs
+
+bench: $(venv)/ready-dev ## Measure speed; make bench ARGS="--help" lists the measurements
+	@$(quiet_engines) $(bin)/python -m benchmarks $(ARGS)
+
+format: $(venv)/ready-dev ## Rewrite the code in the project's format, and fix what can be fixed safely
+	@$(bin)/ruff check --fix-only --quiet .
+	@$(bin)/ruff format --quiet .
+
+starter: $(venv)/ready-dev ## Train and pack the model that comes with the server
+	@sh training/starter/build.sh $(ARGS)
+
+# dev first: the other two are cut out of it, so that no package has two versions in the three files.
+lock: $(venv)/ready-run ## Choose the newest allowed version of every dependency anew
+	@$(compile) --upgrade --group dev --output-file requirements/dev.txt pyproject.toml
+	@$(compile) --upgrade --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
+	@$(compile) --upgrade --constraint requirements/dev.txt --group setup --output-file requirements/setup.txt
+
+compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+clean: ## Remove .venv and every cache
+	@rm -rf $(venv) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the two states of .venv
+
+$(venv)/ready-run: $(inputs)
+	@$(prepare)
+	@if [ -e $(venv)/ready-dev ]; then $(call install,dev) && touch $(venv)/ready-dev; else $(call install,run); fi
+	@touch $@
+
+$(venv)/ready-dev: $(inputs)
+	@$(prepare)
+	@$(call install,dev)
+	@touch $@ $(venv)/ready-run
+
+define prepare
+command -v $(PYTHON) > /dev/null || { \
+    echo "$(PYTHON) was not found. Install Python 3.11 or newer (Debian: sudo apt install python3 python3-venv)." >&2; exit 1; } && \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+    echo "local-ai needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Install a newer one," \
+         "then name it: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; } && \
+$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+    echo "This Python cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; } && \
+echo "Installing into $(venv) (only the first time, and after an update) ..." >&2 && \
+$(PYTHON) -m venv $(venv) && \
+$(bin)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/setup.txt
+endef
+
+install = $(bin)/uv pip sync --quiet --python $(bin)/python --require-hashes requirements/setup.txt requirements/$(1).txt && \
+    $(bin)/uv pip install --quiet --python $(bin)/python --no-deps --no-build-isolation --editable .

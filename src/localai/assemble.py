@@ -1,0 +1,111 @@
+"""Builds every object and hands it down. Nothing else constructs across rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import GaugeMetricFamily
+
+from localai.catalog.defaults import AppDefaults
+from localai.catalog.folder import ModelFolder
+from localai.dialects.openai import error_reply
+from localai.hardware import probe
+from localai.http.services import Services
+from localai.inference.library import Library
+from localai.observe.log import logger
+from localai.observe.metrics import Metrics, server_memory
+from localai.settings import process_environment
+from localai.supervisor.launcher import LocalLauncher
+from localai.supervisor.pool import Pool, PoolSettings
+from localai.supervisor.worker import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+    from localai.settings import ServerSettings
+
+_log = logger(__name__)
+_STARTER = "starter/starter.gguf"
+
+
+@dataclass(frozen=True, slots=True)
+class _Collector:
+    """Adapts a function to what prometheus_client asks for."""
+
+    read: Callable[[], Iterator[Metric]]
+
+    def collect(self) -> Iterator[Metric]:
+        """The present values."""
+        return self.read()
+
+
+def starter_path() -> Path | None:
+    """The model that comes with the package, if it was built in."""
+    path = Path(str(resources.files("localai").joinpath(_STARTER)))
+    return path if path.is_file() else None
+
+
+def model_folder(settings: ServerSettings) -> ModelFolder:
+    """The models of this server. Raises SettingInvalid for a folder that cannot be used."""
+    folder = ModelFolder(
+        settings.models_path, starter=starter_path(), config_file=settings.models_config_file
+    )
+    folder.check()
+    return folder
+
+
+def build_services(settings: ServerSettings) -> Services:
+    """Every object of a server."""
+    library = Library(
+        model_folder(settings),
+        probe,
+        AppDefaults(
+            context_size=settings.context_size, threads=settings.threads, f16=settings.f16,
+            parallel=settings.parallel, grpc_servers=settings.grpc_servers,
+            disable_guessing=settings.disable_guessing,
+        ),
+        {"grpc_servers": settings.grpc_servers} if settings.grpc_servers else {},
+    )  # fmt: skip
+    patience = Patience(
+        start_s=settings.worker_start_timeout, stall_s=settings.watchdog_busy_timeout
+    )
+    pool = Pool(
+        LocalLauncher(process_environment()),
+        PoolSettings(
+            patience=patience,
+            cooldown_s=settings.model_load_failure_cooldown,
+            queue_limit=settings.max_queued_requests,
+            max_workers=1 if settings.single_active_backend else settings.max_active_backends,
+            idle_s=settings.watchdog_idle_timeout if settings.enable_watchdog_idle else 0.0,
+        ),
+    )
+    metrics = Metrics()
+    metrics.register(_Collector(server_memory))
+    metrics.register(_Collector(lambda: _pool_metrics(pool)))
+    return Services(
+        settings=settings, library=library, pool=pool, metrics=metrics, spell_error=error_reply
+    )
+
+
+def _pool_metrics(pool: Pool) -> Iterator[Metric]:
+    """The lanes at this moment: running and waiting requests, workers and their memory."""
+    rows = {
+        "localai_running_requests": "Requests that are being answered.",
+        "localai_waiting_requests": "Requests that wait for a place.",
+        "localai_workers": "Loaded workers.",
+        "localai_worker_memory_bytes": "Resident memory of the worker.",
+    }
+    gauges = {name: GaugeMetricFamily(name, text, labels=["model"]) for name, text in rows.items()}
+    for name, lane in pool.lanes.items():
+        gauges["localai_running_requests"].add_metric([name], lane.running)
+        gauges["localai_waiting_requests"].add_metric([name], lane.waiting)
+        gauges["localai_workers"].add_metric([name], 1 if lane.worker else 0)
+        memory = lane.worker.memory_bytes() if lane.worker else None
+        if memory is not None:
+            gauges["localai_worker_memory_bytes"].add_metric([name], memory)
+    yield from gauges.values()

@@ -1,0 +1,256 @@
+"""LocalAI's model files: every key they may hold, and what becomes of it here.
+
+This is the only file that knows LocalAI's spellings. Sources: LocalAI's documentation of the
+model YAML, and the keys that files of its gallery use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from localai.catalog import values
+from localai.catalog.values import BadValue, Reader
+from localai.catalog.yaml_nodes import Mapping as MappingNode
+from localai.catalog.yaml_nodes import Node, Sequence
+
+LARGEST_INTEGER: Final = 2**31 - 1  # the engine's own integers
+LARGEST_SEED: Final = 2**32 - 1
+LONGEST_NAME: Final = 255
+
+
+class Place(Enum):
+    """Where the value of a key goes."""
+
+    SPEC = "a field of ModelSpec"
+    SAMPLING = "a field of Sampling"
+    SETTING = "an engine setting"
+    NOTHING = "read by people or other programs; nothing to do here"
+    LATER = "LocalAI acts on it, this version does not: worth a warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What becomes of one key: how its value is read, and where it goes under which name."""
+
+    place: Place
+    name: str = ""
+    read: Reader = values.text
+    is_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A key that holds further keys."""
+
+    keys: Mapping[str, Key | Section]
+    place: Place | None = None  # of the section as a whole, when its keys share one
+
+
+LATER: Final = Key(Place.LATER)
+NOTHING: Final = Key(Place.NOTHING)
+
+
+def _spec(name: str, read: Reader) -> Key:
+    return Key(Place.SPEC, name, read)
+
+
+def _each(place: Place, read: Reader, *names: str) -> dict[str, Key]:
+    return {name: Key(place, name, read) for name in names}
+
+
+def _setting(read: Reader, *names: str) -> dict[str, Key]:
+    return _each(Place.SETTING, read, *names)
+
+
+def _file(read: Reader, *names: str) -> dict[str, Key]:
+    return {name: Key(Place.SETTING, name, read, is_file=True) for name in names}
+
+
+def _all(key: Key, names: str) -> dict[str, Key]:
+    return dict.fromkeys(names.split(), key)
+
+
+def _unless(unset: int, read: Reader) -> Reader:
+    """Make a reader for which one number, and all below it, means that nothing is set."""
+
+    def maybe(node: Node) -> Any:
+        value = read(node)
+        return None if value <= unset else value
+
+    return maybe
+
+
+def _name(node: Node) -> str:
+    name = values.text(node).strip()
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise BadValue(f"a name is 1 to {LONGEST_NAME} printable characters, not {name[:80]!r}.")
+    return name
+
+
+def _backend(node: Node) -> str | None:
+    name = values.text(node).strip()
+    if name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise BadValue(f"{name[:80]!r} is no backend: letters, digits, dots, dashes only.")
+    return name or None
+
+
+def _options(node: Node) -> tuple[str, ...]:
+    """Read `key:value` texts; a space after the colon makes YAML see a mapping, which is fine."""
+    if not isinstance(node, Sequence):
+        return values.texts(node)
+    found: list[str] = []
+    for item in node.items:
+        if isinstance(item, MappingNode):
+            found += [f"{key}:{values.text(value)}" for key, value in item.entries.items()]
+        else:
+            found.append(values.text(item))
+    return tuple(found)
+
+
+def _usecases(node: Node) -> tuple[str, ...]:
+    return tuple(name.strip().lower().removeprefix("flag_") for name in values.texts(node))
+
+
+def _mapping(node: Node) -> dict[str, Any]:
+    if not isinstance(node, MappingNode):
+        raise BadValue("a mapping is needed.")
+    return {key: values.anything(value) for key, value in node.entries.items()}
+
+
+_COUNT = values.integer(0, LARGEST_INTEGER)
+_WHOLE = values.integer(-LARGEST_INTEGER, LARGEST_INTEGER)
+_SHARE = values.number(0.0, 1.0)
+_REAL = values.number(-1e9, 1e9)
+_PENALTY = values.number(-100.0, 100.0)
+_CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+
+_MIROSTAT: Final = {
+    "mirostat": Key(Place.SAMPLING, "mirostat", values.integer(0, 2)),
+    **_each(Place.SAMPLING, values.number(0.0, 1000.0), "mirostat_tau", "mirostat_eta"),
+}
+
+PARAMETERS: Final[Mapping[str, Key | Section]] = {
+    "model": _spec("model", values.file),
+    "max_tokens": _spec("max_tokens", _unless(0, _WHOLE)),
+    "stop": _spec("stop", values.texts),
+    **_each(Place.SAMPLING, values.number(0.0, 100.0), "temperature", "repeat_penalty"),
+    **_each(Place.SAMPLING, _SHARE, "top_p", "min_p", "typical_p"),
+    **_each(Place.SAMPLING, _SHARE, "xtc_probability", "xtc_threshold"),
+    **_each(Place.SAMPLING, _PENALTY, "presence_penalty", "frequency_penalty", "top_n_sigma"),
+    **_each(Place.SAMPLING, values.number(0.0, 100.0), "dry_multiplier", "dry_base"),
+    **_each(Place.SAMPLING, _COUNT, "dry_allowed_length"),
+    **_each(Place.SAMPLING, _WHOLE, "top_k", "repeat_last_n", "dry_penalty_last_n", "n_keep"),
+    **_MIROSTAT,
+    "seed": Key(
+        Place.SAMPLING, "seed", _unless(-1, values.integer(-LARGEST_INTEGER, LARGEST_SEED))
+    ),
+    "logit_bias": Key(Place.SAMPLING, "logit_bias", values.token_biases),
+    "ignore_eos": Key(Place.SAMPLING, "ignore_eos", values.flag),
+    **_setting(_unless(0, _COUNT), "batch"),
+    **_setting(values.number(0.0, 1e9), "rope_freq_base", "rope_freq_scale"),
+    **_setting(values.text, "pooling"),
+    "tfz": NOTHING,  # no engine has tail-free sampling any more
+    **_all(
+        LATER,
+        "n echo language translate logprobs top_logprobs negative_prompt negative_prompt_scale "
+        "clip_skip tokenizer encoding_format pooling_half_life_tokens model_base_name",
+    ),
+}
+
+LIMITS: Final[Mapping[str, Key | Section]] = {
+    "max_concurrent": _spec("max_concurrent", _unless(0, _COUNT)),
+    "retry_after_seconds": _spec("retry_after_s", _unless(0, values.number(0.0, 86_400.0))),
+}
+
+TEMPLATE: Final = Section(
+    {
+        "use_tokenizer_template": NOTHING,  # always so here
+        **_all(
+            LATER,
+            "chat chat_message completion edit function multimodal reply_prefix "
+            "join_chat_messages_by_character",
+        ),
+    }
+)
+
+FUNCTION: Final = Section(
+    _all(
+        LATER,
+        "disable_no_action no_action_function_name no_action_description_name function_name_key "
+        "function_arguments_key response_regex json_regex_match argument_regex "
+        "argument_regex_key_name argument_regex_value_name replace_function_results "
+        "replace_llm_results capture_llm_results xml_format_preset xml_format "
+        "automatic_tool_parsing_fallback disable_peg_parser grammar return_name_in_function_response",
+    ),
+    Place.LATER,
+)
+
+REASONING: Final = Section(
+    _all(
+        LATER,
+        "disable disable_reasoning_tag_prefill strip_reasoning_only thinking_start_tokens tag_pairs",
+    ),
+    Place.LATER,
+)
+
+ENGINE: Final[Mapping[str, Key | Section]] = {
+    "context_size": Key(Place.SETTING, "context_size", values.integer(-1, LARGEST_INTEGER)),
+    **_setting(_unless(0, values.integer(0, 4096)), "threads"),
+    **_setting(values.integer(-1, LARGEST_INTEGER), "gpu_layers"),
+    **_setting(values.flag, "f16", "embeddings", "reranking", "mmap", "mmlock", "low_vram"),
+    **_setting(values.flag, "numa", "no_kv_offloading"),
+    **_setting(values.text, "main_gpu", "tensor_split", "grammar"),
+    **_setting(values.switch, "flash_attention"),
+    **_setting(values.one_of(*_CACHE_TYPES), "cache_type_k", "cache_type_v"),
+    **_setting(values.one_of("none", "linear", "yarn", "longrope"), "rope_scaling"),
+    **_setting(_REAL, "yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow"),
+    **_setting(_REAL, "lora_scale"),
+    **_setting(values.numbers, "lora_scales"),
+    **_setting(_unless(0, _COUNT), "n_draft"),
+    **_file(values.file, "mmproj", "draft_model", "lora_adapter", "lora_base"),
+    **_file(values.files, "lora_adapters"),
+    **_setting(values.texts, "overrides"),
+    **_MIROSTAT,
+}
+
+TOP: Final[Mapping[str, Key | Section]] = {
+    "name": _spec("name", _name),
+    "backend": _spec("backend", _backend),
+    "alias": _spec("alias", _name),
+    "description": _spec("description", values.text),
+    "usage": _spec("usage", values.text),
+    "disabled": _spec("disabled", values.flag),
+    "pinned": _spec("pinned", values.flag),
+    "known_usecases": _spec("known_usecases", _usecases),
+    "stopwords": _spec("stop", values.texts),
+    "system_prompt": _spec("system_prompt", values.text),
+    "options": _spec("options", _options),
+    "parameters": Section(PARAMETERS),
+    "limits": Section(LIMITS),
+    "template": TEMPLATE,
+    "function": FUNCTION,
+    "reasoning": REASONING,
+    **_setting(values.one_of("none", "minimal", "low", "medium", "high"), "reasoning_effort"),
+    **_setting(_mapping, "chat_template_kwargs"),
+    **ENGINE,
+    # Read by people, galleries and tools
+    **_all(
+        NOTHING,
+        "icon tags urls url license config_file known_input_modalities known_output_modalities "
+        "feature_flags debug grpc no_mulmatq ngqa rms_norm_eps",
+    ),
+    # Acted on by LocalAI only
+    **_all(
+        LATER,
+        "concurrency_groups download_files artifacts mcp agent compression proxy router pii "
+        "pii_detection mitm pipeline roles cutstrings extract_regex trimspace trimsuffix "
+        "prompt_cache_path prompt_cache_all prompt_cache_ro quantization load_format "
+        "gpu_memory_utilization trust_remote_code enforce_eager swap_space max_model_len "
+        "tensor_parallel_size disable_log_stats dtype limit_mm_per_prompt engine_args type cuda "
+        "step cfg_scale diffusers tts",
+    ),
+}

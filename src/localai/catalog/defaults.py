@@ -1,0 +1,202 @@
+"""Filling gaps: a request from its model's spec, and a spec from what file and machine allow.
+
+Everything here is a pure function. Order: request over YAML over family over general values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Final, TypedDict, Unpack
+
+from localai.catalog.families import family_sampling
+from localai.catalog.gguf import GgufFacts
+from localai.catalog.spec import ModelSpec
+from localai.domain.errors import ModelFileInvalid
+from localai.domain.generation import (
+    Chat,
+    Edit,
+    GenerationRequest,
+    Grammar,
+    OutputFormat,
+    PlainText,
+    Prompt,
+    Sampling,
+)
+from localai.domain.parts import Message, Role, Text
+from localai.hardware import Hardware
+
+DEFAULT_BACKEND: Final = "llama-cpp"
+GENERAL_SAMPLING: Final = Sampling(temperature=0.9, top_p=0.95, top_k=40, min_p=0.0)
+
+CONTEXT_STEPS: Final = (8192, 6144, 4096, 2048)
+CONTEXT_UNKNOWN: Final = 4096  # when neither the file says nor guessing is wanted
+HEADROOM: Final = 1.2  # computation buffers and allocator loss, on top of weights and cache
+ENTIRE_CONTEXT: Final = -1
+DEFAULT_SLOTS: Final = 4  # what the llama-cpp backend runs side by side when not told
+LONGEST_COUNT: Final = 6  # digits; more is no number of slots
+SLOT_STEPS: Final = (4, 3, 2, 1)
+MOST_OF_MEMORY: Final = 0.75  # more would leave nothing to other models and programs
+
+# Bytes per value of the attention cache, where a spec asks for another type than f16.
+CACHE_BYTES: Final[Mapping[str, float]] = {
+    "f32": 4.0,
+    "f16": 2.0,
+    "bf16": 2.0,
+    "q8_0": 34 / 32,
+    "q5_1": 24 / 32,
+    "q5_0": 22 / 32,
+    "q4_1": 20 / 32,
+    "q4_0": 18 / 32,
+    "iq4_nl": 18 / 32,
+}
+
+
+class AppDefaults(TypedDict, total=False):
+    """What the operator set for all models; None where nothing was set."""
+
+    context_size: int | None
+    threads: int | None
+    f16: bool | None
+    parallel: int | None
+    disable_guessing: bool
+
+
+def with_defaults(request: GenerationRequest, spec: ModelSpec) -> GenerationRequest:
+    """Give `request` with what its model's file adds.
+
+    Values of the request win. Stop sequences add up. The system prompt of the file goes before a
+    conversation that has none; an edit becomes a conversation of one message.
+    """
+    effort = request.reasoning_effort or spec.settings.get("reasoning_effort")
+    return replace(
+        request,
+        prompt=_prompt(request.prompt, spec.system_prompt),
+        sampling=over(request.sampling, spec.sampling),
+        max_tokens=request.max_tokens if request.max_tokens is not None else spec.max_tokens,
+        stop=tuple(dict.fromkeys((*spec.stop, *request.stop))),
+        output=_output(request, spec),
+        reasoning_effort=effort,
+    )
+
+
+def _output(request: GenerationRequest, spec: ModelSpec) -> OutputFormat:
+    """Apply the file's grammar where the request neither asks for a format nor offers tools."""
+    gbnf = spec.settings.get("grammar")
+    if gbnf and isinstance(request.output, PlainText) and not request.tools:
+        return Grammar(gbnf=gbnf)
+    return request.output
+
+
+def over(first: Sampling, second: Sampling) -> Sampling:
+    """Give `first` with its unset fields taken from `second`."""
+    missing = {name: getattr(second, name) for name in _SAMPLING if getattr(first, name) is None}
+    return replace(first, **missing)
+
+
+_SAMPLING: Final = tuple(field.name for field in fields(Sampling))
+
+
+def _prompt(prompt: Prompt, system_prompt: str) -> Prompt:
+    if isinstance(prompt, Edit):
+        joined = "\n\n".join(part for part in (prompt.instruction, prompt.text) if part)
+        prompt = Chat(messages=(_message(Role.USER, joined),))
+    if not isinstance(prompt, Chat) or not system_prompt:
+        return prompt
+    if any(message.role in {Role.SYSTEM, Role.DEVELOPER} for message in prompt.messages):
+        return prompt
+    return Chat(messages=(_message(Role.SYSTEM, system_prompt), *prompt.messages))
+
+
+def _message(role: Role, text: str) -> Message:
+    return Message(role=role, parts=(Text(text=text),))
+
+
+def complete(
+    spec: ModelSpec, facts: GgufFacts, hardware: Hardware, **app: Unpack[AppDefaults]
+) -> ModelSpec:
+    """Give `spec` without gaps: backend, context size, threads and sampling are set.
+
+    `app` is what the operator set for all models. Raises ModelFileInvalid when the weights are no
+    model that generates text.
+    """
+    _check_is_model(facts)
+    settings: dict[str, Any] = dict(spec.settings)
+    for key, value in (
+        ("threads", app.get("threads") or hardware.cores),
+        ("f16", app.get("f16")),
+        ("parallel", app.get("parallel")),
+    ):
+        if value is not None:
+            settings.setdefault(key, value)
+    settings["context_size"] = _context_size(replace(spec, settings=settings), facts, hardware, app)
+    stem = spec.model_path.stem if spec.model_path else ""
+    family = family_sampling(spec.name, stem, facts.name, facts.architecture) or Sampling()
+    return replace(
+        spec,
+        backend=spec.backend or DEFAULT_BACKEND,
+        settings=settings,
+        sampling=over(over(spec.sampling, family), GENERAL_SAMPLING),
+    )
+
+
+def _check_is_model(facts: GgufFacts) -> None:
+    if facts.kind == "model":
+        return
+    what = {
+        "adapter": ("a LoRA adapter", "Name it as `lora_adapter` of a model."),
+        "mmproj": ("a vision projector", "Name it as `mmproj` of a model."),
+    }
+    name, hint = what.get(facts.kind, (f"of the type {facts.kind!r}", "Use a model's own file."))
+    raise ModelFileInvalid(
+        f"{facts.path.name} is {name}, not a model.", path=str(facts.path), hint=hint
+    )
+
+
+def _context_size(spec: ModelSpec, facts: GgufFacts, hardware: Hardware, app: AppDefaults) -> int:
+    """Choose the context size of one conversation, in tokens.
+
+    The YAML's value counts as it is, then the operator's, then the largest step that the model was
+    trained for and that fits in free memory. -1 stands for the trained length.
+    """
+    trained = facts.context_length or CONTEXT_UNKNOWN
+    if asked := spec.settings.get("context_size"):
+        return trained if asked == ENTIRE_CONTEXT else int(asked)
+    is_stretched = spec.settings.get("rope_scaling", "none") != "none"
+    bounded = facts.context_length > 0 and not is_stretched
+    if wanted := app.get("context_size"):
+        wanted = trained if wanted == ENTIRE_CONTEXT else wanted
+    elif app.get("disable_guessing"):
+        wanted = CONTEXT_UNKNOWN
+    else:
+        return _largest_fitting(spec, facts, hardware)
+    return min(wanted, trained) if bounded else wanted
+
+
+def _largest_fitting(spec: ModelSpec, facts: GgufFacts, hardware: Hardware) -> int:
+    trained = facts.context_length or CONTEXT_UNKNOWN
+    steps = [min(trained, step) for step in CONTEXT_STEPS]
+    free = hardware.available_bytes
+    fitting = (size for size in steps if not free or memory_bytes(spec, facts, size) <= free)
+    return next(fitting, steps[-1])
+
+
+def memory_bytes(spec: ModelSpec, facts: GgufFacts, context: int) -> int:
+    """Estimate the memory of a loaded model, in bytes.
+
+    `context` counts the tokens of each slot; the cache holds `parallel` slots.
+    """
+    types = [spec.settings.get(key, "f16") for key in ("cache_type_k", "cache_type_v")]
+    per_value = sum(CACHE_BYTES.get(name, CACHE_BYTES["f16"]) for name in types) / len(types)
+    cache = facts.kv_bytes(context * _slots(spec), bytes_per_value=per_value)
+    return int((facts.size_bytes + cache) * HEADROOM)
+
+
+def _slots(spec: ModelSpec) -> int:
+    """Count the conversations that one engine holds at a time."""
+    slots = str(spec.settings.get("parallel", DEFAULT_SLOTS))
+    for option in spec.options:
+        name, _, value = option.partition(":")
+        if name.strip() in {"parallel", "n_parallel"}:
+            slots = value.strip()
+    return int(slots) if slots.isdecimal() and len(slots) < LONGEST_COUNT else DEFAULT_SLOTS

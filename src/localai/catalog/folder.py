@@ -1,0 +1,320 @@
+"""The models folder: its YAML files and loose weights as one catalog, kept current.
+
+Nothing watches the folder. `ModelFolder.catalog` looks again when asked, at most once a second,
+and compares names, sizes and times; a YAML file that did not change is not read again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from localai.catalog.gguf import PART
+from localai.catalog.read import YamlModels, read_yaml
+from localai.catalog.spec import Catalog, ModelSpec
+from localai.domain.errors import SettingInvalid
+from localai.domain.generation import Sampling
+
+RESCAN_AFTER_S: Final = 1.0
+DEEPEST: Final = 2  # sub-folders below the models folder
+STARTER_NAME: Final = "local-ai-starter"
+STARTER_TEMPERATURE: Final = 0.7
+
+# Files beside the weights that belong to a spec; a change of theirs is a change of the model.
+FILE_SETTINGS: Final = ("mmproj", "draft_model", "lora_adapter", "lora_base", "lora_adapters")
+
+
+# What tells one state of a file from another: modified (ns), size (bytes), inode. A plain tuple,
+# because a large folder makes ten thousand of them a second.
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One look at the folder: every file's absolute path and stamp, in the order that counts."""
+
+    yaml: dict[str, Stamp]
+    weights: dict[str, Stamp]
+    problem: str = ""
+
+
+class ModelFolder:
+    """The models of one folder, of a list file, and of the starter when there are no others.
+
+    `path` is the models folder, `config_file` a YAML list of further models, `starter` the weights
+    that come with the server. `clock` counts seconds. Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        starter: Path | None = None,
+        config_file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path = path.absolute()
+        self._starter = starter
+        self._config_file = config_file
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked_at = -RESCAN_AFTER_S
+        self._listing: Listing | None = None
+        self._beside: dict[str, Stamp | None] = {}  # files outside the listing that specs name
+        self._read: dict[str, tuple[Stamp, YamlModels]] = {}
+        self._revised: dict[str, tuple[ModelSpec, _Stamps, ModelSpec]] = {}
+        self._catalog = Catalog()
+
+    def check(self) -> None:
+        """Make sure that the folder can be read; a missing one is created.
+
+        Raises SettingInvalid.
+        """
+        try:
+            self.path.mkdir(exist_ok=True)
+            os.scandir(self.path).close()
+        except OSError as error:
+            raise SettingInvalid(
+                f"The models folder {self.path} cannot be used: {error.strerror}.",
+                hint="Name a folder that you may read with --models-path.",
+            ) from error
+        if self._config_file is not None and not self._config_file.is_file():
+            raise SettingInvalid(
+                f"The models file {self._config_file} does not exist.",
+                hint="Correct --models-config-file, or leave it out.",
+            )
+
+    def catalog(self) -> Catalog:
+        """Give the current models; looks at the disk at most once a second."""
+        if self._clock() - self._looked_at >= RESCAN_AFTER_S and self._lock.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+        return self._catalog
+
+    def refresh(self) -> Catalog:
+        """Give the models after looking at the disk now."""
+        with self._lock:
+            self._look()
+        return self._catalog
+
+    def _look(self) -> None:
+        listing = _list(self.path, self._config_file)
+        if listing.problem and self._listing is not None:
+            problems = [text for text in self._catalog.problems if text != listing.problem]
+            self._catalog = replace(self._catalog, problems=(*problems, listing.problem))
+            self._listing = listing
+        elif listing != self._listing or self._beside_changed():
+            self._catalog = self._assemble(listing)
+            self._listing = listing
+        self._looked_at = self._clock()
+
+    def _beside_changed(self) -> bool:
+        return any(_stamp(name) != stamp for name, stamp in self._beside.items())
+
+    def _assemble(self, listing: Listing) -> Catalog:
+        self._read = {name: self._read_file(name, stamp) for name, stamp in listing.yaml.items()}
+        weights = listing.weights
+        self._beside = {}
+        collected = _Collected()
+        if listing.problem:
+            collected.problems.append(listing.problem)
+        for _, models in self._read.values():
+            collected.take(models)
+        specs = collected.specs
+        file_names = _add_loose_files(specs, weights, self.path)
+        if not specs and self._starter is not None:
+            specs = {STARTER_NAME: _starter_spec(self._starter)}
+        self._revised = {name: known for name, known in self._revised.items() if name in specs}
+        return Catalog(
+            specs={name: self._with_revision(specs[name], weights) for name in sorted(specs)},
+            file_names=file_names,
+            problems=tuple(collected.problems),
+            warnings=tuple(collected.warnings),
+            broken={name: text for name, text in collected.broken.items() if name not in specs},
+        )
+
+    def _read_file(self, name: str, stamp: Stamp) -> tuple[Stamp, YamlModels]:
+        known = self._read.get(name)
+        if known is not None and known[0] == stamp:
+            return known
+        models = read_yaml(Path(name), models_path=self.path)
+        specs = tuple(replace(spec, created_unix_s=_seconds(stamp)) for spec in models.specs)
+        return stamp, replace(models, specs=specs)
+
+    def _with_revision(self, spec: ModelSpec, weights: dict[str, Stamp]) -> ModelSpec:
+        """Add the revision: a hash of what the spec says and of its files' stamps."""
+        stamps = []
+        for name in _files(spec):
+            if name not in weights and name not in self._beside:
+                self._beside[name] = _stamp(name)
+            stamps.append((name, weights.get(name) or self._beside.get(name)))
+        known = self._revised.get(spec.name)
+        if known is not None and known[0] is spec and known[1] == stamps:
+            return known[2]
+        said = repr((replace(spec, created_unix_s=0, origin=""), stamps))
+        digest = blake2b(said.encode(errors="surrogateescape"), digest_size=12)
+        revised = replace(spec, revision=digest.hexdigest())
+        self._revised[spec.name] = (spec, stamps, revised)
+        return revised
+
+
+_Stamps = list[tuple[str, Stamp | None]]
+
+
+class _Collected:
+    """Gathers what the YAML files say; of two models with one name the first stays."""
+
+    def __init__(self) -> None:
+        self.specs: dict[str, ModelSpec] = {}
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.broken: dict[str, tuple[str, ...]] = {}
+
+    def take(self, models: YamlModels) -> None:
+        self.problems += models.problems
+        self.warnings += models.warnings
+        self.broken.update(models.broken)
+        for spec in models.specs:
+            first = self.specs.get(spec.name)
+            if first is not None:
+                self.problems.append(
+                    f"{spec.origin}: name: {spec.name!r} is the name of the model at "
+                    f"{first.origin} already; that one is used."
+                )
+                continue
+            self.specs[spec.name] = spec
+
+
+def _files(spec: ModelSpec) -> Iterable[str]:
+    """Give the absolute names of all files of a model."""
+    if spec.model_path is not None:
+        yield str(spec.model_path)
+    for key in FILE_SETTINGS:
+        value = spec.settings.get(key, ())
+        yield from [value] if isinstance(value, str) else value
+
+
+def _add_loose_files(
+    specs: dict[str, ModelSpec], weights: dict[str, Stamp], folder: Path
+) -> dict[str, str]:
+    """Add specs for weights that no YAML names; give the other names that weights answer to."""
+    owners: dict[str, str] = {}
+    parts = set()
+    for spec in specs.values():
+        named = list(_files(spec))
+        if spec.model_path is not None:
+            owners.setdefault(named.pop(0), spec.name)
+        parts |= {name for name in named if name != spec.settings.get("draft_model")}
+    file_names: dict[str, str] = {}
+    for name, stamp in weights.items():
+        if _is_companion(name) or (name in parts and name not in owners):
+            continue
+        names = _names(name, folder)
+        owner = owners.get(name)
+        if owner is None:
+            owner = next((short for short in names if short not in {*specs, *file_names}), None)
+            if owner is None:
+                continue
+            specs[owner] = _loose_spec(owner, name, stamp, folder)
+        for other in names:
+            if other not in specs:
+                file_names.setdefault(other, owner)
+    return file_names
+
+
+def _is_companion(name: str) -> bool:
+    """Whether a weights file is only a part of a model: a projector, or part 2 of several."""
+    base = name.rpartition(os.sep)[2]
+    match = PART.match(base)
+    return "mmproj" in base.lower() or (match is not None and int(match["part"]) != 1)
+
+
+def _names(name: str, folder: Path) -> list[str]:
+    """Give the names of a weights file, the one to list first."""
+    relative = os.path.relpath(name, folder).replace(os.sep, "/")
+    found: list[str] = []
+    for written in (relative.rpartition("/")[2], relative):
+        match = PART.match(written)
+        stem = written[: -len(".gguf")]
+        found += [match["stem"], stem, written] if match else [stem, written]
+    return list(dict.fromkeys(found))
+
+
+def _loose_spec(name: str, path: str, stamp: Stamp, folder: Path) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        model_path=Path(path),
+        is_loose_file=True,
+        created_unix_s=_seconds(stamp),
+        origin=os.path.relpath(path, folder),
+    )
+
+
+def _starter_spec(path: Path) -> ModelSpec:
+    stamp = _stamp(str(path))
+    return ModelSpec(
+        name=STARTER_NAME,
+        model_path=path,
+        sampling=Sampling(temperature=STARTER_TEMPERATURE),
+        is_starter=True,
+        created_unix_s=_seconds(stamp) if stamp else 0,
+        description="A tiny model that comes with local-ai, to try it out.",
+        origin=path.name,
+    )
+
+
+def _seconds(stamp: Stamp) -> int:
+    return stamp[0] // 1_000_000_000
+
+
+def _stamp(name: str) -> Stamp | None:
+    with suppress(OSError, ValueError):
+        found = Path(name).stat()
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+    return None
+
+
+def _list(folder: Path, config_file: Path | None) -> Listing:
+    """Look at the folder once. The list file comes after the folder's own YAML files."""
+    yaml: dict[str, Stamp] = {}
+    weights: dict[str, Stamp] = {}
+    try:
+        _list_into(str(folder), 0, yaml, weights)
+    except OSError as error:
+        problem = f"The models folder {folder} cannot be read: {error.strerror}."
+        return Listing(yaml, weights, problem)
+    listed = dict(sorted(yaml.items()))
+    if config_file is not None:
+        stamp = _stamp(str(config_file))
+        listed[str(config_file)] = stamp or (0, 0, 0)
+    by_depth = sorted(weights.items(), key=lambda item: (item[0].count(os.sep), item[0]))
+    return Listing(listed, dict(by_depth))
+
+
+def _list_into(folder: str, depth: int, yaml: dict[str, Stamp], weights: dict[str, Stamp]) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith("."):
+                continue
+            wanted = weights if name.lower().endswith(".gguf") else None
+            if depth == 0 and name.lower().endswith((".yaml", ".yml")):
+                wanted = yaml
+            if wanted is None:
+                if depth < DEEPEST and entry.is_dir():
+                    with suppress(OSError):
+                        _list_into(entry.path, depth + 1, yaml, weights)
+                continue
+            with suppress(OSError):  # gone already, or a link to nothing
+                found = entry.stat()
+                if not entry.is_dir():
+                    wanted[entry.path] = (found.st_mtime_ns, found.st_size, found.st_ino)

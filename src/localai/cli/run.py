@@ -1,0 +1,147 @@
+"""`local-ai run`: the server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from localai import settings as settings_table
+from localai.cli.options import setting_options
+from localai.domain.errors import SettingInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localai.http.services import Services
+    from localai.settings import ServerSettings
+
+_BACKLOG = 2048
+_SHOWN_MODELS = 10
+
+
+@click.command()
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@setting_options()
+def command(models: tuple[str, ...], **flags: Any) -> None:
+    """Start the server, and load each MODEL before the first request.
+
+    Every option can also be set by the environment variable in brackets, or in a file `.env` or
+    `localai.env` in this folder.
+    """
+    settings = settings_table.load(flags)
+    listener = _listen(settings)  # before anything slow: a used port is the most common mistake
+    from localai.observe import log
+
+    log.configure(
+        level="debug" if settings.debug else settings.log_level, log_format=settings.log_format
+    )
+    from localai.assemble import build_services
+    from localai.http.server import Server
+
+    services = build_services(settings)
+    server = Server(services)
+    address = _shown_address(listener)
+    wanted = tuple(dict.fromkeys(models + settings.load_to_memory))
+    with _Talk(settings) as talk:
+        serving = server.run_on(
+            listener,
+            load=wanted,
+            report=talk.loading,
+            started=lambda: talk.ready(address, services),
+        )
+        _runner()(serving)
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    """A listening socket. Raises SettingInvalid when the address cannot be used."""
+    host, port = settings.host or "0.0.0.0", settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        message = f"The server cannot listen on {host}:{port}: {error.strerror or error}."
+        hint = f"Stop the program that uses it, or choose another one: --address {host}:{port + 1}"
+        raise SettingInvalid(message, hint=hint) from error
+    listener.setblocking(False)  # noqa: FBT003 - the only form it has
+    return listener
+
+
+def _shown_address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _runner() -> Callable[[Any], Any]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
+
+
+class _Talk:
+    """What the server tells the person who started it, on stderr."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._status: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_status()
+
+    def loading(self, name: str, state: str) -> None:
+        """A model named on the command line is being loaded, or is ready."""
+        self._stop_status()
+        if state == "loading" and sys.stderr.isatty():
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status(f"Loading {name} ...")
+            self._status.start()
+        else:
+            click.echo(f"{name}: {state}", err=True)
+
+    def ready(self, address: str, services: Services) -> None:
+        """The server answers requests: say what to try next."""
+        self._stop_status()
+        specs = services.library.catalog().specs
+        lines = [f"local-ai listens on {address}   (docs: {address}/docs, stop: Ctrl-C)"]
+        if not specs:
+            lines.append(
+                f"No models yet: put a .gguf file into {self._settings.models_path.resolve()}"
+            )
+        elif next(iter(specs.values())).is_starter:
+            lines.append(
+                f"The model is a small demonstration; put your own .gguf into {self._settings.models_path.resolve()}"
+            )
+        else:
+            more = " ..." if len(specs) > _SHOWN_MODELS else ""
+            lines.append(f"Models: {', '.join(list(specs)[:_SHOWN_MODELS])}{more}")
+        if specs:
+            key = " \\\n  -H 'Authorization: Bearer YOUR_KEY'" if self._settings.api_keys else ""
+            lines += [
+                "",
+                "Try this:",
+                "",
+                f"curl {address}/v1/chat/completions -H 'Content-Type: application/json'{key} \\",
+                f"""  -d '{{"model": "{next(iter(specs))}", "messages": [{{"role": "user", "content": "Say this is a test!"}}]}}'""",
+                "",
+            ]
+        click.echo("\n".join(lines), err=True)
+
+    def _stop_status(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None

@@ -1,0 +1,97 @@
+"""What a dialect endpoint gives the HTTP door: decode a body, then encode events or a whole answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from localai.domain.errors import LocalAIError
+    from localai.domain.events import Event
+    from localai.domain.generation import GenerationRequest
+    from localai.domain.stream_rules import Answer
+
+
+class Frame(NamedTuple):
+    """One message of a stream: its JSON, and the event name where the API has one."""
+
+    data: bytes
+    event: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a decoder may know beyond the body.
+
+    `answer_id` is the unique tail of the answer's id; `client` names the caller for fair
+    queueing; `with_timings` adds engine times to the usage (the `Extra-Usage` header).
+    """
+
+    answer_id: str
+    created_unix_s: int
+    client: str = ""
+    with_timings: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReply:
+    """An error as this API spells it."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class StreamEncoder(Protocol):
+    """Spells one checked stream."""
+
+    def feed(self, event: Event) -> Sequence[Frame]:
+        """The frames for `event`, which may be none."""
+        ...
+
+
+class WholeEncoder(Protocol):
+    """Spells one whole answer."""
+
+    def encode(self, answer: Answer) -> bytes:
+        """The response body. `answer.error` is None."""
+        ...
+
+
+class Call(Protocol):
+    """A decoded call: what to generate, and how to spell it once the model's name is known.
+
+    Several requests make one answer whose choices are numbered through.
+    """
+
+    @property
+    def requests(self) -> tuple[GenerationRequest, ...]:
+        """What to generate, in order."""
+        ...
+
+    @property
+    def streams(self) -> bool:
+        """Whether the caller wants a stream."""
+        ...
+
+    def stream_encoder(self, model: str) -> StreamEncoder:
+        """An encoder for a stream; `model` is the name to show."""
+        ...
+
+    def whole_encoder(self, model: str) -> WholeEncoder:
+        """An encoder for a whole answer; `model` is the name to show."""
+        ...
+
+
+class Endpoint(Protocol):
+    """One operation of a dialect."""
+
+    def decode(self, body: bytes, origin: Origin) -> Call:
+        """Read a request body. Raises RequestError with `param`."""
+        ...
+
+    def error(self, error: LocalAIError) -> ErrorReply:
+        """Spell an error that came before the first byte of the answer."""
+        ...

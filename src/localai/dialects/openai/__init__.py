@@ -1,0 +1,25 @@
+"""The OpenAI API: chat completions, completions, edits, and the list of models.
+
+`chat`, `completions` and `edits` each hold one endpoint (`ChatEndpoint` and so on): a decoder from
+a request body to requests, and the encoders of its answers. `requests` lists every field that a
+body may have; `errors` is the table of errors. Fields that LocalAI added are understood as well.
+
+To add an endpoint: a body in `requests`, a module with its `Endpoint`, and golden files under
+`tests/dialects/openai`.
+"""
+
+from localai.dialects.openai.chat import ChatEndpoint
+from localai.dialects.openai.completions import CompletionEndpoint
+from localai.dialects.openai.edits import EditEndpoint
+from localai.dialects.openai.errors import error_reply
+from localai.dialects.openai.models import ModelCard, encode_model, encode_models
+
+__all__ = [
+    "ChatEndpoint",
+    "CompletionEndpoint",
+    "EditEndpoint",
+    "ModelCard",
+    "encode_model",
+    "encode_models",
+    "error_reply",
+]

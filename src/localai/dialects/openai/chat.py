@@ -1,0 +1,123 @@
+"""POST /v1/chat/completions: the endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from localai.dialects.contract import ErrorReply, Origin
+from localai.dialects.openai.bodies import json_object, read_body
+from localai.dialects.openai.chat_answer import ChatStream, ChatWhole
+from localai.dialects.openai.errors import error_reply
+from localai.dialects.openai.generation import generation_request, token_logprobs
+from localai.dialects.openai.messages import conversation
+from localai.dialects.openai.requests import ChatBody
+from localai.dialects.openai.spelling import Spelling, spelling
+from localai.dialects.openai.tools import tools_and_policy
+from localai.domain.errors import InvalidRequest, LocalAIError, Unsupported
+from localai.domain.generation import Chat, GenerationRequest
+
+REASONING_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+_decoder = msgspec.json.Decoder(ChatBody)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatCall:
+    """A decoded chat call."""
+
+    requests: tuple[GenerationRequest, ...]
+    streams: bool
+    spelled: Spelling
+    older_functions: bool
+
+    def stream_encoder(self, model: str) -> ChatStream:
+        """An encoder for a stream."""
+        choices = self.requests[0].choices
+        return ChatStream(self.spelled, model, choices, older_functions=self.older_functions)
+
+    def whole_encoder(self, model: str) -> ChatWhole:
+        """An encoder for a whole answer."""
+        has_logprobs = self.requests[0].logprobs is not None
+        return ChatWhole(
+            self.spelled, model, has_logprobs=has_logprobs, older_functions=self.older_functions
+        )
+
+
+class ChatEndpoint:
+    """Chat completions."""
+
+    def decode(self, body: bytes, origin: Origin) -> ChatCall:
+        """Read a request body. Raises RequestError with `param`."""
+        chat = read_body(_decoder, body)
+        options = chat.stream_options
+        return ChatCall(
+            requests=(_request(chat, origin),),
+            streams=bool(chat.stream),
+            spelled=spelling(
+                "chatcmpl-",
+                origin,
+                include_usage=options is not None and bool(options.include_usage),
+            ),
+            older_functions=chat.functions is not None,
+        )
+
+    def error(self, error: LocalAIError) -> ErrorReply:
+        """Spell an error that came before the first byte of the answer."""
+        return error_reply(error)
+
+
+def _request(chat: ChatBody, origin: Origin) -> GenerationRequest:
+    _refuse_unsupported(chat)
+    prompt = Chat(messages=conversation(chat.messages))
+    tools, policy = tools_and_policy(chat)
+    arguments = json_object(chat.chat_template_kwargs, "chat_template_kwargs")
+    return replace(
+        generation_request(chat, prompt, origin),
+        max_tokens=_max_tokens(chat),
+        tools=tools,
+        tool_policy=policy,
+        reasoning_effort=_reasoning_effort(chat.reasoning_effort),
+        logprobs=_logprobs(chat),
+        engine_options={} if arguments is None else {"chat_template_kwargs": arguments},
+    )
+
+
+def _refuse_unsupported(chat: ChatBody) -> None:
+    for i, modality in enumerate(chat.modalities or ()):
+        if modality != "text":
+            message = f"Answers as {modality[:40]} are not supported; modalities may be ['text']."
+            raise Unsupported(message, feature=modality, param=f"modalities[{i}]")
+    for name in ("audio", "prediction", "web_search_options"):
+        if bytes(getattr(chat, name)) != b"null":
+            message = f"{name} is not supported by this version."
+            raise Unsupported(message, feature=name, param=name, hint="Leave it out.")
+
+
+def _max_tokens(chat: ChatBody) -> int | None:
+    name, most = "max_completion_tokens", chat.max_completion_tokens
+    if most is None:
+        name, most = "max_tokens", chat.max_tokens
+    if most == 0:
+        message = f"{name} is 0; it must be 1 or more, or -1 for no limit."
+        raise InvalidRequest(message, param=name)
+    return None if most == -1 else most
+
+
+def _reasoning_effort(effort: str | None) -> str | None:
+    if effort is not None and effort not in REASONING_EFFORTS:
+        allowed = ", ".join(REASONING_EFFORTS)
+        message = f"reasoning_effort is {effort[:40]!r}; it must be one of {allowed}."
+        raise InvalidRequest(message, param="reasoning_effort")
+    return effort
+
+
+def _logprobs(chat: ChatBody) -> int | None:
+    asked = token_logprobs(chat.logprobs, zero=None)
+    if chat.top_logprobs is None:
+        return asked
+    if asked is None and chat.top_logprobs > 0:
+        message = "top_logprobs needs logprobs to be true."
+        raise InvalidRequest(message, param="top_logprobs")
+    return asked if asked is None else chat.top_logprobs

@@ -1,0 +1,204 @@
+"""What the bodies share, as domain values: sampling, stops, output format, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import get_args
+
+import msgspec
+
+from localai.dialects.contract import Origin
+from localai.dialects.openai.bodies import json_object
+from localai.dialects.openai.requests import (
+    INT32_MAX,
+    MOST_LOGIT_BIAS,
+    MOST_STOPS,
+    MOST_TOP_LOGPROBS,
+    GenerationBody,
+    ResponseFormat,
+)
+from localai.domain.errors import InvalidRequest
+from localai.domain.generation import (
+    GenerationRequest,
+    Grammar,
+    JsonSchema,
+    JsonValue,
+    OutputFormat,
+    PlainText,
+    Prompt,
+    Sampling,
+)
+
+_MOST_SHOWN_BITS = 64
+_MOST_ID_DIGITS = 9  # no vocabulary has a billion tokens
+
+
+def generation_request(body: GenerationBody, prompt: Prompt, origin: Origin) -> GenerationRequest:
+    """A request with everything that the bodies share. Raises InvalidRequest."""
+    check_limits(body)
+    return GenerationRequest(
+        model=body.model or "",
+        prompt=prompt,
+        sampling=_sampling(body),
+        max_tokens=None if body.max_tokens == -1 else body.max_tokens,
+        stop=_stop(body.stop),
+        output=_output(body),
+        choices=1 if body.n is None else body.n,
+        backend=body.backend or None,
+        client=origin.client,
+    )
+
+
+def token_logprobs(value: bool | int | None, *, zero: int | None) -> int | None:  # noqa: FBT001
+    """How many likeliest tokens `logprobs` asks for; `zero` is the meaning of 0."""
+    if value is None or value is False:
+        return None
+    if value is True:
+        return 0
+    if not 0 <= value <= MOST_TOP_LOGPROBS:
+        raise _out_of_bounds("logprobs", value, 0, MOST_TOP_LOGPROBS)
+    return value or zero
+
+
+@cache
+def bounds(body: type[msgspec.Struct]) -> Mapping[str, tuple[float | None, float | None, bool]]:
+    """The least and most of each limited field, and whether the least itself is left out."""
+    found = {}
+    for field in msgspec.structs.fields(body):
+        for meta in get_args(field.type):
+            limits = getattr(meta, "extra_json_schema", None) or {}
+            above = limits.get("exclusiveMinimum")
+            least = limits.get("minimum", above)
+            if limits:
+                found[field.name] = (least, limits.get("maximum"), above is not None)
+    return found
+
+
+def check_limits(body: msgspec.Struct) -> None:
+    """Raise InvalidRequest for the first number that is out of its bounds."""
+    for name, (least, most, is_above) in bounds(type(body)).items():
+        value = getattr(body, name)
+        if value is None:
+            continue
+        too_low = least is not None and (value <= least if is_above else value < least)
+        if too_low or (most is not None and value > most):
+            raise _out_of_bounds(name, value, least, most, is_above=is_above)
+
+
+def _out_of_bounds(
+    name: str, value: float, least: float | None, most: float | None, *, is_above: bool = False
+) -> InvalidRequest:
+    if is_above:
+        allowed = f"more than {least} and at most {most}"
+    elif least is not None and value < least and (most is None or most >= INT32_MAX):
+        allowed = f"{least} or more"
+    else:
+        allowed = f"between {least} and {most}"
+    return InvalidRequest(f"{name} is {_shown(value)}; it must be {allowed}.", param=name)
+
+
+def _shown(value: float) -> str:
+    if isinstance(value, int) and value.bit_length() > _MOST_SHOWN_BITS:
+        return "too large a number"
+    return str(value).removesuffix(".0")
+
+
+def _sampling(body: GenerationBody) -> Sampling:
+    return Sampling(
+        temperature=body.temperature,
+        top_k=0 if body.top_k == -1 else body.top_k,
+        top_p=body.top_p,
+        min_p=body.min_p,
+        typical_p=body.typ_p if body.typical_p is None else body.typical_p,
+        top_n_sigma=body.top_n_sigma,
+        presence_penalty=body.presence_penalty,
+        frequency_penalty=body.frequency_penalty,
+        repeat_penalty=body.repeat_penalty,
+        repeat_last_n=body.repeat_last_n,
+        mirostat=body.mirostat,
+        mirostat_tau=body.mirostat_tau,
+        mirostat_eta=body.mirostat_eta,
+        dry_multiplier=body.dry_multiplier,
+        dry_base=body.dry_base,
+        dry_allowed_length=body.dry_allowed_length,
+        dry_penalty_last_n=body.dry_penalty_last_n,
+        xtc_probability=body.xtc_probability,
+        xtc_threshold=body.xtc_threshold,
+        seed=None if body.seed == -1 else body.seed,
+        logit_bias=_logit_bias(body.logit_bias),
+        ignore_eos=body.ignore_eos,
+        n_keep=body.n_keep,
+    )
+
+
+def _logit_bias(biases: dict[str, float] | None) -> dict[int, float] | None:
+    if biases is None:
+        return None
+    for key, bias in biases.items():
+        if not (key.isascii() and key.isdecimal() and len(key) <= _MOST_ID_DIGITS):
+            message = f"logit_bias has the key {key[:40]!r}; keys must be token ids."
+            raise InvalidRequest(message, param="logit_bias")
+        if not -MOST_LOGIT_BIAS <= bias <= MOST_LOGIT_BIAS:
+            message = f"logit_bias of token {key} is {bias:g}; it must be between -100 and 100."
+            raise InvalidRequest(message, param="logit_bias")
+    return {int(key): bias for key, bias in biases.items()}
+
+
+def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
+    if stop is None:
+        return ()
+    texts = [stop] if isinstance(stop, str) else stop
+    if len(texts) > MOST_STOPS:
+        message = f"stop has {len(texts)} texts; it may have at most {MOST_STOPS}."
+        raise InvalidRequest(message, param="stop")
+    if "" in texts:
+        param = "stop" if isinstance(stop, str) else f"stop[{texts.index('')}]"
+        raise InvalidRequest(f"{param} is empty; it must be a text.", param=param)
+    return tuple(texts)
+
+
+def _output(body: GenerationBody) -> OutputFormat:
+    schema = json_object(body.grammar_json_functions, "grammar_json_functions")
+    wanted: dict[str, OutputFormat] = {}
+    formatted = _response_format(body.response_format)
+    if not isinstance(formatted, PlainText):
+        wanted["response_format"] = formatted
+    if body.grammar:
+        wanted["grammar"] = Grammar(gbnf=body.grammar)
+    if schema is not None:
+        wanted["grammar_json_functions"] = JsonSchema(schema=schema)
+    if len(wanted) > 1:
+        names = list(wanted)
+        message = f"{' and '.join(names)} both decide the form of the answer; send one of them."
+        raise InvalidRequest(message, param=names[1])
+    return next(iter(wanted.values()), PlainText())
+
+
+def _response_format(value: str | ResponseFormat | None) -> OutputFormat:
+    if value is None:
+        return PlainText()
+    form = ResponseFormat(type=value) if isinstance(value, str) else value
+    match form.type:
+        case "text":
+            return PlainText()
+        case "json_object":
+            schema = json_object(form.schema, "response_format.schema")
+            return JsonValue() if schema is None else JsonSchema(schema=schema)
+        case "json_schema":
+            return _json_schema(form)
+        case other:
+            allowed = "it must be text, json_object or json_schema"
+            message = f"response_format.type is {other[:40]!r}; {allowed}."
+            raise InvalidRequest(message, param="response_format.type")
+
+
+def _json_schema(form: ResponseFormat) -> JsonSchema:
+    if form.json_schema is None:
+        param = "response_format.json_schema"
+        raise InvalidRequest(f"{param} is missing.", param=param)
+    param = "response_format.json_schema.schema"
+    schema = json_object(form.json_schema.schema, param)
+    if schema is None:
+        raise InvalidRequest(f"{param} is missing.", param=param)
+    return JsonSchema(schema=schema, name=form.json_schema.name or "")

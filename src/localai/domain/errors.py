@@ -1,0 +1,390 @@
+"""Every error that a user can meet, as one tree.
+
+    LocalAIError
+    +- RequestError          the caller can fix it
+    |  +- InvalidRequest       a field has a wrong value              (param)
+    |  +- ModelNotFound        no model of that name                  (model, near)
+    |  +- ModelDisabled        the model's file says `disabled: true` (model)
+    |  +- Unsupported          this model or build cannot do that     (feature)
+    |  +- ContextTooLong       the prompt does not fit                (limit, requested)
+    |  +- BodyTooLarge         the request body is over the limit     (limit_bytes)
+    |  +- BodyIncomplete       the request body stopped coming      (timeout_s)
+    |  +- RouteNotFound        nothing is served at that path         (near)
+    |  +- MethodNotAllowed     the path wants another method          (allowed)
+    |  +- NotAuthorized        a key is missing or wrong
+    |  +- CrossSite            a browser sent it from another site
+    +- CapacityError         try later
+    |  +- QueueFull            too many requests wait                 (limit, retry_after_s)
+    |  +- CoolingDown          the model failed to start a moment ago (retry_after_s, reason)
+    |  +- OutOfMemory          the model does not fit                 (needed_bytes, free_bytes)
+    |  +- TimedOut             a stage took too long                  (stage, timeout_s)
+    |  +- ShuttingDown         the server is stopping
+    +- WorkerError           the engine
+    |  +- StartFailed          the worker did not become ready        (log_tail)
+    |  +- Crashed              the worker died                        (exit_code, log_tail)
+    |  +- EngineFailed         the engine reported an error
+    |  +- StreamRuleBroken     the worker's events are out of order
+    +- SetupError            the operator
+       +- SpecInvalid          a model file is wrong                  (problems)
+       +- ModelFileInvalid     a weights file is damaged              (path)
+       +- BackendNotInstalled  no engine of that name                 (command)
+       +- SettingInvalid       a flag, variable or file value is wrong
+       +- ChecksumMismatch     a download differs from what was announced
+
+A message says what happened, the value and the limit; `hint` says what to do next. `kind` is
+stable: dialects map it to a status, and it crosses the wire together with `fields`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+
+class LocalAIError(Exception):
+    """The root: a sentence, a hint and the fields that made them."""
+
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str = "", **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.fields: dict[str, Any] = fields
+
+    @property
+    def sentence(self) -> str:
+        """The message and the hint as one text."""
+        return f"{self.message} {self.hint}".strip()
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds after which trying again makes sense, if that is known."""
+        value = self.fields.get("retry_after_s")
+        return float(value) if value is not None else None
+
+
+class RequestError(LocalAIError):
+    """The caller can fix it."""
+
+    kind = "request_error"
+
+
+class InvalidRequest(RequestError):
+    """A field of the request has a wrong value; `param` is its path."""
+
+    kind = "invalid_request"
+
+    def __init__(self, message: str, *, param: str | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint, param=param)
+
+
+class ModelNotFound(RequestError):
+    """No model of that name is installed."""
+
+    kind = "model_not_found"
+
+    def __init__(self, model: str, *, near: tuple[str, ...] = ()) -> None:
+        meant = f"Did you mean {', '.join(repr(name) for name in near)}? " if near else ""
+        message = (
+            f"No model named {model!r} is installed." if model else "The request names no model."
+        )
+        super().__init__(
+            message, hint=f"{meant}GET /v1/models lists the models.", model=model, near=list(near)
+        )
+
+
+class ModelDisabled(RequestError):
+    """The model's file switches it off."""
+
+    kind = "model_disabled"
+
+    def __init__(self, model: str) -> None:
+        hint = "Remove `disabled: true` from its file to use it."
+        super().__init__(f"The model {model!r} is disabled.", hint=hint, model=model)
+
+
+class Unsupported(RequestError):
+    """This model, engine or build cannot do what was asked."""
+
+    kind = "unsupported"
+
+    def __init__(
+        self, message: str, *, feature: str = "", hint: str = "", param: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, feature=feature, param=param)
+
+
+class ContextTooLong(RequestError):
+    """The prompt does not fit in the model's context. Both numbers count tokens."""
+
+    kind = "context_too_long"
+
+    def __init__(self, *, limit: int, requested: int, param: str | None = None) -> None:
+        super().__init__(
+            f"The prompt is {requested} tokens; this model holds {limit}.",
+            hint=f"Remove {max(1, requested - limit + 1)} tokens, or raise `context_size` in the model file.",
+            limit=limit,
+            requested=requested,
+            param=param,
+        )
+
+
+class BodyTooLarge(RequestError):
+    """The request body is larger than the server accepts."""
+
+    kind = "body_too_large"
+
+    def __init__(self, *, limit_bytes: int) -> None:
+        super().__init__(
+            f"The request body is larger than the limit of {limit_bytes / 1e6:g} MB.",
+            hint="Send less, or start the server with a higher --upload-limit.",
+            limit_bytes=limit_bytes,
+        )
+
+
+class RouteNotFound(RequestError):
+    """Nothing is served at that path."""
+
+    kind = "route_not_found"
+
+    def __init__(self, method: str, path: str, known: Sequence[str]) -> None:
+        near = get_close_matches(path, known, n=2)
+        meant = f"Did you mean {' or '.join(near)}? " if near else ""
+        super().__init__(
+            f"Nothing is served at {method} {path[:200]}.",
+            hint=f"{meant}GET /docs shows everything that is.",
+            near=near,
+        )
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, but not for this method."""
+
+    kind = "method_not_allowed"
+
+    def __init__(self, method: str, path: str, allowed: str) -> None:
+        super().__init__(
+            f"{path[:200]} does not answer {method}.",
+            hint=f"It answers {allowed}.",
+            allowed=allowed,
+        )
+
+
+class BodyIncomplete(RequestError):
+    """The request body stopped coming before its end."""
+
+    kind = "body_incomplete"
+
+    def __init__(self, *, timeout_s: float) -> None:
+        super().__init__(
+            f"The request body stopped coming: nothing arrived for {timeout_s:g} s.",
+            hint="Send the request again, whole.",
+            timeout_s=timeout_s,
+        )
+
+
+class CrossSite(RequestError):
+    """A browser sent the request from another site, and it carries no key."""
+
+    kind = "cross_site"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A page of another site sent this request, and it carries no API key.",
+            hint="Call from the same site, or start the server with --cors and --cors-allow-origins.",
+        )
+
+
+class NotAuthorized(RequestError):
+    """The server needs a key, and the request has none or a wrong one."""
+
+    kind = "not_authorized"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server needs an API key, and the request has none that it knows.",
+            hint="Send it as `Authorization: Bearer KEY`.",
+        )
+
+
+class CapacityError(LocalAIError):
+    """The server cannot take this now; trying later helps."""
+
+    kind = "capacity_error"
+
+
+class QueueFull(CapacityError):
+    """Too many requests wait for this model already."""
+
+    kind = "queue_full"
+
+    def __init__(self, model: str, *, limit: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"{limit} requests wait for the model {model!r} already, which is the limit.",
+            hint=f"Try again in {retry_after_s:.0f} s.",
+            model=model,
+            limit=limit,
+            retry_after_s=retry_after_s,
+        )
+
+
+class CoolingDown(CapacityError):
+    """The model failed to start a moment ago and is not tried again yet."""
+
+    kind = "cooling_down"
+
+    def __init__(self, model: str, *, retry_after_s: float, reason: str) -> None:
+        super().__init__(
+            f"The model {model!r} failed to start a moment ago: {reason}",
+            hint=f"It is tried again after {retry_after_s:.0f} s, or as soon as its files change.",
+            model=model,
+            retry_after_s=retry_after_s,
+            reason=reason,
+        )
+
+
+class OutOfMemory(CapacityError):
+    """The model does not fit in the memory that is free. Sizes in bytes."""
+
+    kind = "out_of_memory"
+
+    def __init__(self, message: str, *, needed_bytes: int, free_bytes: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint, needed_bytes=needed_bytes, free_bytes=free_bytes)
+
+
+class TimedOut(CapacityError):
+    """A stage took longer than its limit, in seconds."""
+
+    kind = "timed_out"
+
+    def __init__(self, stage: str, *, timeout_s: float, hint: str = "") -> None:
+        super().__init__(
+            f"{stage} took longer than {timeout_s:g} s.",
+            hint=hint,
+            stage=stage,
+            timeout_s=timeout_s,
+        )
+
+
+class ShuttingDown(CapacityError):
+    """The server is stopping and takes no new work."""
+
+    kind = "shutting_down"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server is shutting down.", hint="Try again in a moment.", retry_after_s=5.0
+        )
+
+
+class WorkerError(LocalAIError):
+    """The engine, or the process it lives in, failed."""
+
+    kind = "worker_error"
+
+
+class StartFailed(WorkerError):
+    """The worker did not become ready; `log_tail` is what the engine printed last."""
+
+    kind = "start_failed"
+
+    def __init__(self, message: str, *, log_tail: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint, log_tail=log_tail)
+
+
+class Crashed(WorkerError):
+    """The worker process died while it worked."""
+
+    kind = "crashed"
+
+    def __init__(self, model: str, *, exit_code: int | None = None, log_tail: str = "") -> None:
+        how = _how_it_died(exit_code)
+        super().__init__(
+            f"The worker of the model {model!r} died{how}.",
+            hint="The next request starts a fresh one.",
+            model=model,
+            exit_code=exit_code,
+            log_tail=log_tail,
+        )
+
+
+def _how_it_died(exit_code: int | None) -> str:
+    if exit_code is None:
+        return ""
+    if exit_code < 0:
+        return f" (signal {-exit_code})"
+    return f" (exit code {exit_code})"
+
+
+class EngineFailed(WorkerError):
+    """The engine reported an error that is not the caller's."""
+
+    kind = "engine_failed"
+
+
+class StreamRuleBroken(WorkerError):
+    """A worker sent events in an illegal order: a bug in a backend, never the caller's fault."""
+
+    kind = "stream_rule_broken"
+
+
+class SetupError(LocalAIError):
+    """The operator of the server can fix it."""
+
+    kind = "setup_error"
+
+
+class SpecInvalid(SetupError):
+    """A model file is wrong; `problems` lists every one of them as `file:line: key: problem`."""
+
+    kind = "spec_invalid"
+
+    def __init__(self, message: str, *, problems: tuple[str, ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint, problems=list(problems))
+
+
+class ModelFileInvalid(SetupError):
+    """A weights file is missing, damaged or of an unknown format."""
+
+    kind = "model_file_invalid"
+
+    def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint, path=path)
+
+
+class BackendNotInstalled(SetupError):
+    """The model needs an engine that is not here."""
+
+    kind = "backend_not_installed"
+
+    def __init__(self, message: str, *, command: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint, command=command)
+
+
+class SettingInvalid(SetupError):
+    """A flag, an environment variable or a value in a settings file is wrong."""
+
+    kind = "setting_invalid"
+
+
+class ChecksumMismatch(SetupError):
+    """A download differs from what was announced."""
+
+    kind = "checksum_mismatch"
+
+
+def _kinds(root: type[LocalAIError]) -> dict[str, type[LocalAIError]]:
+    found = {root.kind: root}
+    for child in root.__subclasses__():
+        found |= _kinds(child)
+    return found
+
+
+def error_from_fields(kind: str, message: str, hint: str, fields: dict[str, Any]) -> LocalAIError:
+    """Rebuild an error that crossed the wire. An unknown kind becomes EngineFailed."""
+    cls = _kinds(LocalAIError).get(kind, EngineFailed)
+    error = cls.__new__(cls)
+    LocalAIError.__init__(error, message, hint=hint, **fields)
+    return error

@@ -1,0 +1,82 @@
+"""Wires the table, the gate and the last resort for unexpected exceptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from localai.domain.errors import EngineFailed, MethodNotAllowed, RouteNotFound
+from localai.http import openapi, routes
+from localai.http.gate import Gate
+from localai.observe.log import logger
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from localai.http.services import Services
+
+_log = logger(__name__)
+_METHOD_NOT_ALLOWED = 405
+
+
+def build(services: Services) -> Starlette:
+    """The ASGI application of this server."""
+    rows = routes.table(services)
+    description = openapi.describe(rows)
+    for row in rows:
+        endpoints = getattr(row.endpoint, "__self__", None)
+        if endpoints is not None:
+            endpoints.description = description
+
+    async def not_served(request: Request, error: Exception) -> Response:
+        scope = request.scope
+        assert isinstance(error, HTTPException)
+        if error.status_code == _METHOD_NOT_ALLOWED:
+            allowed = (error.headers or {}).get("Allow", "")
+            return services.error_response(
+                scope, MethodNotAllowed(scope["method"], scope["path"], allowed)
+            )
+        known = [row.path for row in rows]
+        return services.error_response(scope, RouteNotFound(scope["method"], scope["path"], known))
+
+    return Starlette(
+        routes=routes.routes(rows),
+        middleware=[Middleware(Gate, services), Middleware(LastResort, services)],
+        exception_handlers={HTTPException: not_served},
+    )
+
+
+class LastResort:
+    """Turns an exception that nobody expected into a clear 500, and logs it."""
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer for whatever fails."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            if started:
+                raise
+            error = EngineFailed(
+                "The server failed to handle this request: a bug in it, not in your request.",
+                hint="The server's log has the details; please report them.",
+            )
+            await self._services.error_response(scope, error)(scope, receive, send)

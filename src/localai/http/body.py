@@ -1,0 +1,73 @@
+"""Reading a request body within limits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from localai.domain.errors import BodyIncomplete, BodyTooLarge
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope
+
+_IDLE_S = 30.0
+_DRAIN_LIMIT_BYTES = 512 * 1024 * 1024
+_DRAIN_S = 30.0
+
+
+class HungUp(Exception):
+    """The client left before its request was complete; there is nobody to answer."""
+
+
+async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises BodyTooLarge (the rest is read and thrown away first, so that the client gets to read
+    the answer), BodyIncomplete when nothing comes for 30 s, HungUp.
+    """
+    declared = _declared_length(scope)
+    pieces: list[bytes] = []
+    size = 0
+    more = True
+    if declared > limit_bytes:
+        await _drain(receive, declared)
+        raise BodyTooLarge(limit_bytes=limit_bytes)
+    while more:
+        piece, more = await _next_piece(receive)
+        size += len(piece)
+        if size > limit_bytes:
+            await _drain(receive, _DRAIN_LIMIT_BYTES)
+            raise BodyTooLarge(limit_bytes=limit_bytes)
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _next_piece(receive: Receive) -> tuple[bytes, bool]:
+    try:
+        async with asyncio.timeout(_IDLE_S):
+            message = await receive()
+    except TimeoutError:
+        raise BodyIncomplete(timeout_s=_IDLE_S) from None
+    if message["type"] == "http.disconnect":
+        raise HungUp
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _drain(receive: Receive, expected: int) -> None:
+    if expected > _DRAIN_LIMIT_BYTES:
+        return
+    try:
+        async with asyncio.timeout(_DRAIN_S):
+            size, more = 0, True
+            while more and size <= _DRAIN_LIMIT_BYTES:
+                piece, more = await _next_piece(receive)
+                size += len(piece)
+    except (TimeoutError, BodyIncomplete):
+        return
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0

@@ -1,0 +1,127 @@
+"""Who may come in: keys, origins and cross-site requests, checked before anything else runs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers, MutableHeaders
+
+from localai.domain.errors import CrossSite, NotAuthorized
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from localai.domain.errors import RequestError
+    from localai.http.services import Services
+
+_PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_FOREIGN_SITE = "cross-site"
+
+
+def bearer(headers: Headers) -> str:
+    """The key a request carries, from any of the headers that clients use."""
+    authorization = headers.get("authorization", "")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return headers.get("x-api-key") or headers.get("xi-api-key") or ""
+
+
+def client_name(headers: Headers, scope: Scope) -> str:
+    """Who asks, for fair queueing: a digest of the key, else the address."""
+    key = bearer(headers)
+    if key:
+        return hashlib.sha256(key.encode()).hexdigest()[:12]
+    return scope["client"][0] if scope.get("client") else ""
+
+
+class Gate:
+    """ASGI middleware: keys, CORS, cross-site checks, common headers and the request counters."""
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app = app
+        self._services = services
+        settings = services.settings
+        self._keys = tuple(key.encode() for key in settings.api_keys)
+        self._origins = frozenset(settings.cors_allow_origins) if settings.cors else frozenset()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer it here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s = time.monotonic()
+        path = scope["path"]
+        if len(path) > 1 and path.endswith("/"):
+            scope["path"] = path.rstrip("/") or "/"
+        headers = Headers(scope=scope)
+        origin = headers.get("origin", "")
+        status = 0
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._decorate(message, origin)
+            await send(message)
+
+        try:
+            if (
+                scope["method"] == "OPTIONS"
+                and origin
+                and headers.get("access-control-request-method")
+            ):
+                await self._answer_preflight(send_counted)
+                return
+            refusal = self._refuse(scope, headers, origin)
+            if refusal is not None:
+                await self._services.error_response(scope, refusal)(scope, receive, send_counted)
+                return
+            await self._app(scope, receive, send_counted)
+        finally:
+            self._count(scope, status, time.monotonic() - began_s)
+
+    def _refuse(self, scope: Scope, headers: Headers, origin: str) -> RequestError | None:
+        key = bearer(headers)
+        if self._keys and scope["path"] not in _PUBLIC:
+            given = key.encode()
+            if not any([hmac.compare_digest(given, known) for known in self._keys]):  # noqa: C419 - in constant time
+                return NotAuthorized()
+        foreign = headers.get("sec-fetch-site") == _FOREIGN_SITE
+        exempt = key or self._services.settings.disable_csrf or self._allows(origin)
+        if foreign and scope["method"] not in _SAFE_METHODS and not exempt:
+            return CrossSite()
+        return None
+
+    def _allows(self, origin: str) -> bool:
+        return bool(origin) and ("*" in self._origins or origin in self._origins)
+
+    def _decorate(self, message: Message, origin: str) -> None:
+        headers = MutableHeaders(raw=message["headers"])
+        headers["X-Content-Type-Options"] = "nosniff"
+        if self._allows(origin):
+            headers["Access-Control-Allow-Origin"] = origin
+            headers.add_vary_header("Origin")
+        if self._services.settings.machine_tag:
+            headers["Machine-Tag"] = self._services.settings.machine_tag
+
+    async def _answer_preflight(self, send: Send) -> None:
+        headers = [
+            (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
+            (b"access-control-allow-headers", b"*, Authorization, Content-Type"),
+            (b"access-control-max-age", b"600"),
+        ]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        path = getattr(route, "path", "other")
+        metrics = self._services.metrics
+        metrics.requests.labels(path, str(status)).inc()
+        if status:
+            metrics.api_call.labels(scope["method"], path).observe(seconds)

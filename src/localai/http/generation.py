@@ -1,0 +1,274 @@
+"""Every endpoint that generates text, whatever its dialect: one path, streaming or not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from localai.dialects.contract import Origin
+from localai.domain.errors import LocalAIError
+from localai.domain.events import Delta, Failed, Finished, Progress
+from localai.domain.stream_rules import Fold
+from localai.http.body import HungUp, read_body
+from localai.http.framing import KEEP_ALIVE, SSE, sse
+from localai.http.gate import bearer, client_name
+from localai.inference.generate import generate_all
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+    from typing import Any
+
+    from starlette.types import Receive, Scope, Send
+
+    from localai.catalog.spec import ModelSpec
+    from localai.dialects.contract import Call, Endpoint, StreamEncoder
+    from localai.domain.events import Event
+    from localai.http.services import Services
+
+_KEEP_ALIVE_S = 10.0
+_MAX_ID_LENGTH = 128
+_MEGABYTE = 1_000_000
+
+
+class GenerationEndpoint:
+    """ASGI application of one dialect endpoint."""
+
+    def __init__(self, endpoint: Endpoint, services: Services) -> None:
+        self._endpoint = endpoint
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Decode, generate, encode. A client that hangs up ends it all."""
+        try:
+            limit_bytes = self._services.settings.upload_limit * _MEGABYTE
+            body = await read_body(scope, receive, limit_bytes=limit_bytes)
+            await _until_hung_up(receive, self._answer(scope, receive, send, body))
+        except HungUp:
+            return
+        except LocalAIError as error:
+            await self._refuse(scope, receive, send, error)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+        began_s = time.monotonic()
+        headers = Headers(scope=scope)
+        services = self._services
+        answer_id = _answer_id(headers)
+        origin = Origin(
+            answer_id=answer_id,
+            created_unix_s=int(time.time()),
+            client=client_name(headers, scope),
+            with_timings="extra-usage" in headers,
+        )
+        call = self._endpoint.decode(body, origin)
+        named = call.requests[0].model or _model_beside_the_body(scope)
+        spec = services.library.find(named, hint=bearer(headers))
+        requests = [replace(request, model=spec.name) for request in call.requests]
+        answer = _Answer(services, spec, call, named or spec.name, answer_id, began_s)
+        async with aclosing(
+            generate_all(requests, spec, library=services.library, pool=services.pool)
+        ) as batches:
+            if call.streams:
+                await answer.stream(batches, scope, send, self._endpoint)
+            else:
+                response = await answer.whole(batches, scope, self._endpoint)
+                await response(scope, receive, send)
+
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send, error: LocalAIError
+    ) -> None:
+        response = self._services.error_response(scope, error, self._endpoint.error)
+        await response(scope, receive, send)
+
+
+class _Answer:
+    """One answer on its way out, and the counters that go with it."""
+
+    def __init__(
+        self,
+        services: Services,
+        spec: ModelSpec,
+        call: Call,
+        model: str,
+        answer_id: str,
+        began_s: float,
+    ) -> None:
+        self._services = services
+        self._spec = spec
+        self._call = call
+        self._model = model
+        self._answer_id = answer_id
+        self._began_s = began_s
+        self._has_text = False
+
+    async def whole(
+        self, batches: AsyncGenerator[Sequence[Event], None], scope: Scope, endpoint: Endpoint
+    ) -> Response:
+        """The folded stream as one response."""
+        folding = Fold()
+        async for batch in batches:
+            for event in batch:
+                folding.feed(event)
+            self._observe(batch)
+        answer = folding.answer
+        if answer.error is not None:
+            return self._services.error_response(scope, answer.error, endpoint.error)
+        body = self._call.whole_encoder(self._model).encode(answer)
+        headers = {"X-Correlation-ID": self._answer_id}
+        return Response(body, media_type="application/json", headers=headers)
+
+    async def stream(
+        self,
+        batches: AsyncGenerator[Sequence[Event], None],
+        scope: Scope,
+        send: Send,
+        endpoint: Endpoint,
+    ) -> None:
+        """The stream as server-sent events; an error before the first one has its own status."""
+        iterator = aiter(batches)
+        first = asyncio.ensure_future(_first_telling(iterator))
+        try:
+            done, _ = await asyncio.wait({first}, timeout=_KEEP_ALIVE_S)
+            beginning = first.result()[0] if done else None
+            if isinstance(beginning, Failed):
+                response = self._services.error_response(scope, beginning.error, endpoint.error)
+                await response(scope, _never, send)
+                return
+            await self._start(send)
+            encoder = self._call.stream_encoder(self._model)
+            async with _kept_alive(send) as mark:
+                await self._send_batch(await first, encoder, send)
+                async for batch in iterator:
+                    await self._send_batch(batch, encoder, send)
+                    mark.sent()
+        finally:
+            if not first.done():
+                first.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await first
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _start(self, send: Send) -> None:
+        headers = [
+            (b"content-type", SSE),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),
+            (b"x-correlation-id", self._answer_id.encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _send_batch(self, batch: Sequence[Event], encoder: StreamEncoder, send: Send) -> None:
+        if len(batch) == 1:  # the token path, so no list is built
+            frames = encoder.feed(batch[0])
+        else:
+            frames = [frame for event in batch for frame in encoder.feed(event)]
+        if frames:
+            await send({"type": "http.response.body", "body": sse(frames), "more_body": True})
+        if not self._has_text or not isinstance(batch[-1], Delta):
+            self._observe(batch)
+
+    def _observe(self, batch: Sequence[Event]) -> None:
+        metrics, model = self._services.metrics, self._spec.name
+        for event in batch:
+            if isinstance(event, Delta):
+                if not self._has_text:
+                    self._has_text = True
+                    metrics.first_token.labels(model).observe(time.monotonic() - self._began_s)
+            elif isinstance(event, Finished):
+                metrics.prompt_tokens.labels(model).inc(event.usage.prompt_tokens)
+                metrics.cached_tokens.labels(model).inc(event.usage.cached_tokens)
+                metrics.completion_tokens.labels(model).inc(event.usage.completion_tokens)
+            elif isinstance(event, Failed):
+                metrics.failures.labels(event.error.kind).inc()
+
+
+async def _first_telling(iterator: AsyncIterator[Sequence[Event]]) -> Sequence[Event]:
+    """The first batch with more than progress in it, without that progress."""
+    async for batch in iterator:
+        telling = [event for event in batch if not isinstance(event, Progress)]
+        if telling:
+            return telling
+    return ()
+
+
+async def _until_hung_up(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`; cancel it when the client disconnects."""
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_disconnect(receive))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watching.cancel()
+        if not working.done():
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+    if working.done() and not working.cancelled():
+        working.result()
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _never() -> Any:
+    """A `receive` for responses that do not read."""
+    await asyncio.Event().wait()
+
+
+class _Mark:
+    """When something was sent last, in seconds of the monotonic clock."""
+
+    __slots__ = ("last_s",)
+
+    def __init__(self) -> None:
+        self.last_s = time.monotonic()
+
+    def sent(self) -> None:
+        """Something was sent now."""
+        self.last_s = time.monotonic()
+
+
+@contextlib.asynccontextmanager
+async def _kept_alive(send: Send) -> Any:
+    """Send a comment whenever the stream says nothing for a while."""
+    mark = _Mark()
+
+    async def keep() -> None:
+        while True:
+            await asyncio.sleep(_KEEP_ALIVE_S)
+            if time.monotonic() - mark.last_s >= _KEEP_ALIVE_S:
+                await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+
+    keeping = asyncio.ensure_future(keep())
+    try:
+        yield mark
+    finally:
+        keeping.cancel()
+
+
+def _answer_id(headers: Headers) -> str:
+    """The caller's correlation id where it is usable, else a new one."""
+    given = headers.get("x-correlation-id", "")
+    if given and len(given) <= _MAX_ID_LENGTH and given.isascii() and given.isprintable():
+        return given
+    return uuid.uuid4().hex
+
+
+def _model_beside_the_body(scope: Scope) -> str:
+    """The model in the path or the query, for callers that name none in the body."""
+    named: str = scope.get("path_params", {}).get("model", "")
+    if named:
+        return named
+    from urllib.parse import parse_qs  # rare, so not worth its import at start
+
+    values = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("model", [])
+    return values[0] if values else ""

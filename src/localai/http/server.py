@@ -1,0 +1,88 @@
+"""uvicorn, with the life of our workers tied to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from localai.domain.errors import LocalAIError
+from localai.http import app
+from localai.http.services import Services
+from localai.inference.preload import load_models
+
+_KEEP_ALIVE_S = 120
+_START_STEP_S = 0.002
+
+
+class Server(uvicorn.Server):
+    """One server on one listening socket."""
+
+    def __init__(self, services: Services) -> None:
+        config = uvicorn.Config(
+            app.build(services),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=int(services.settings.shutdown_timeout),
+            timeout_keep_alive=_KEEP_ALIVE_S,
+        )
+        super().__init__(config)
+        self._services = services
+
+    async def run_on(
+        self,
+        listener: socket.socket,
+        *,
+        load: tuple[str, ...],
+        report: Callable[[str, str], None],
+        started: Callable[[], None],
+    ) -> None:
+        """Serve until a signal.
+
+        Loads the models `load` first, telling `report` the name and how it goes; then calls
+        `started`. Raises the error of a model that cannot be loaded.
+        """
+        serving = asyncio.create_task(self.serve(sockets=[listener]))
+        try:
+            await self._until_it_serves(serving)
+            await self._load(serving, load, report)
+            if not serving.done():
+                self._services.not_ready = ""
+                started()
+            await serving
+        except LocalAIError:
+            self.should_exit = True
+            await serving
+            raise
+        finally:
+            await self._services.pool.close(drain_s=0.0)
+
+    async def _until_it_serves(self, serving: asyncio.Task[None]) -> None:
+        while not (self.started or serving.done()):  # noqa: ASYNC110 - uvicorn tells it by a flag
+            await asyncio.sleep(_START_STEP_S)
+
+    async def _load(
+        self, serving: asyncio.Task[None], load: tuple[str, ...], report: Callable[[str, str], None]
+    ) -> None:
+        """Load models while the server answers already; give up when it is told to stop."""
+
+        def tell(name: str, state: str) -> None:
+            self._services.not_ready = f"{name}: {state}"
+            report(name, state)
+
+        if not load:
+            return
+        loading = asyncio.create_task(
+            load_models(load, library=self._services.library, pool=self._services.pool, report=tell)
+        )
+        await asyncio.wait({loading, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            loading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await loading

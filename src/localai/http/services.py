@@ -1,0 +1,56 @@
+"""What the endpoints need, built once in `assemble` and handed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from localai.observe.log import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Scope
+
+    from localai.dialects.contract import ErrorReply
+    from localai.domain.errors import LocalAIError
+    from localai.inference.library import Library
+    from localai.observe.metrics import Metrics
+    from localai.settings import ServerSettings
+    from localai.supervisor.pool import Pool
+
+_log = logger(__name__)
+_SERVER_ERROR = 500
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """The server's objects. `not_ready` is the reason why /readyz says no, empty when it says yes."""
+
+    settings: ServerSettings
+    library: Library
+    pool: Pool
+    metrics: Metrics
+    spell_error: Callable[[LocalAIError], ErrorReply]
+    not_ready: str = field(default="starting")
+
+    def error_response(
+        self,
+        scope: Scope,
+        error: LocalAIError,
+        spell: Callable[[LocalAIError], ErrorReply] | None = None,
+    ) -> Response:
+        """`error` as the response of one dialect, by default the server's own."""
+        reply = (spell or self.spell_error)(error)
+        self.metrics.failures.labels(error.kind).inc()
+        if reply.status >= _SERVER_ERROR:
+            _log.warning("%s %s: %s", scope["method"], scope["path"], error.sentence)
+        body = b"" if self.settings.opaque_errors else reply.body
+        return Response(
+            body,
+            status_code=reply.status,
+            headers=dict(reply.headers),
+            media_type="application/json",
+        )

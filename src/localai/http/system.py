@@ -1,0 +1,97 @@
+"""The endpoints about the server itself: health, version, models, metrics, documentation."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse, Response
+
+from localai.dialects import openai
+from localai.domain.errors import InvalidRequest, LocalAIError
+from localai.version import __version__
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from localai.catalog.spec import ModelSpec
+    from localai.http.services import Services
+
+_MAX_FILTER = 200
+
+
+class SystemEndpoints:
+    """What the server says of itself."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.description: bytes = b"{}"  # set by `app`, from the finished table
+
+    async def healthz(self, _request: Request) -> Response:
+        """The process is alive."""
+        return Response(b"", media_type="text/plain")
+
+    async def readyz(self, _request: Request) -> Response:
+        """Whether requests can be taken."""
+        reason = self._services.not_ready
+        if reason:
+            return JSONResponse(
+                {"status": "starting", "reason": reason},
+                status_code=503,
+                headers={"Retry-After": "1"},
+            )
+        return Response(b"", media_type="text/plain")
+
+    async def version(self, _request: Request) -> Response:
+        """The version of the package."""
+        return JSONResponse({"version": __version__})
+
+    async def metrics(self, _request: Request) -> Response:
+        """Prometheus' text."""
+        metrics = self._services.metrics
+        return Response(metrics.text(), headers={"Content-Type": metrics.content_type})
+
+    async def models(self, request: Request) -> Response:
+        """Every model, by name; `?filter=` is a regular expression on it."""
+        try:
+            wanted = _filter(request.query_params.get("filter", ""))
+        except LocalAIError as error:
+            return self._services.error_response(request.scope, error)
+        specs = self._services.library.catalog().specs
+        cards = [_card(spec) for name, spec in specs.items() if wanted.search(name)]
+        return Response(openai.encode_models(cards), media_type="application/json")
+
+    async def model(self, request: Request) -> Response:
+        """One model; its name may hold slashes."""
+        name = request.path_params["model"]
+        try:
+            spec = self._services.library.find_listed(name)
+        except LocalAIError as error:
+            return self._services.error_response(request.scope, error)
+        return Response(openai.encode_model(_card(spec)), media_type="application/json")
+
+    async def openapi(self, _request: Request) -> Response:
+        """The OpenAPI description."""
+        return Response(self.description, media_type="application/json")
+
+    async def docs(self, _request: Request) -> Response:
+        """A page that shows the description; it loads nothing from elsewhere."""
+        page = resources.files("localai.http").joinpath("assets/docs.html").read_bytes()
+        policy = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'"
+        return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+
+def _card(spec: ModelSpec) -> openai.ModelCard:
+    return openai.ModelCard(model_id=spec.name, created_unix_s=spec.created_unix_s)
+
+
+def _filter(pattern: str) -> re.Pattern[str]:
+    if len(pattern) > _MAX_FILTER:
+        message = f"The filter is {len(pattern)} characters; at most {_MAX_FILTER} are allowed."
+        raise InvalidRequest(message, param="filter")
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        message = f"The filter {pattern!r} is not a regular expression: {error}."
+        raise InvalidRequest(message, param="filter") from error

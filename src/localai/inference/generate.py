@@ -1,0 +1,116 @@
+"""Generating text: from a request and its model to a legal event stream."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from localai.catalog.defaults import with_defaults
+from localai.domain.errors import LocalAIError
+from localai.domain.events import (
+    BlockEnded,
+    BlockStarted,
+    ChoiceEnded,
+    Delta,
+    Event,
+    Failed,
+    Finished,
+    Started,
+    Timings,
+    Usage,
+)
+from localai.domain.stream_rules import StreamRules
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from localai.catalog.spec import ModelSpec
+    from localai.domain.generation import GenerationRequest
+    from localai.inference.library import Library
+    from localai.supervisor.pool import Pool
+
+_BUFFERED_BATCHES = 64
+
+
+async def generate(
+    request: GenerationRequest, spec: ModelSpec, *, library: Library, pool: Pool
+) -> AsyncGenerator[Sequence[Event], None]:
+    """Answer `request` with `spec` as a legal stream, in batches of events that came together.
+
+    Never raises a domain error: the stream ends with Failed instead. Closing it cancels.
+    """
+    rules = StreamRules()
+    try:
+        complete = await library.prepare(spec)
+        async with aclosing(pool.run(complete, with_defaults(request, complete))) as batches:
+            async for batch in batches:
+                yield [rules.feed(event) for event in batch]
+        rules.close()
+    except LocalAIError as error:
+        if not rules.done:
+            yield [Failed(error)]
+
+
+async def generate_all(
+    requests: Sequence[GenerationRequest], spec: ModelSpec, *, library: Library, pool: Pool
+) -> AsyncGenerator[Sequence[Event], None]:
+    """Answer several prompts of one call together, as one legal stream.
+
+    The choices of prompt p are numbered from p*n on; usage adds up. The first failure ends all.
+    """
+    if len(requests) == 1:
+        async with aclosing(generate(requests[0], spec, library=library, pool=pool)) as batches:
+            async for batch in batches:
+                yield batch
+        return
+    arrived: asyncio.Queue[tuple[int, Sequence[Event]]] = asyncio.Queue(_BUFFERED_BATCHES)
+
+    async def collect(prompt: int, request: GenerationRequest) -> None:
+        async with aclosing(generate(request, spec, library=library, pool=pool)) as batches:
+            async for batch in batches:
+                await arrived.put((prompt, batch))
+
+    tasks = [
+        asyncio.create_task(collect(prompt, request)) for prompt, request in enumerate(requests)
+    ]
+    try:
+        finished: list[Finished] = []
+        while len(finished) < len(requests):
+            prompt, batch = await arrived.get()
+            moved = [_moved(event, prompt, prompt * requests[prompt].choices) for event in batch]
+            finished += [event for event in moved if isinstance(event, Finished)]
+            rest = [event for event in moved if not isinstance(event, Finished)]
+            if rest:
+                yield rest
+            if any(isinstance(event, Failed) for event in rest):
+                return
+        yield [_sum(finished)]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _moved(event: Event, prompt: int, first_choice: int) -> Event:
+    """The event of one prompt, as one of the whole call's."""
+    if isinstance(event, Started):
+        return dataclasses.replace(event, prompt=prompt)
+    if isinstance(event, BlockStarted | Delta | BlockEnded | ChoiceEnded):
+        return dataclasses.replace(event, choice=event.choice + first_choice)
+    return event
+
+
+def _sum(finished: Sequence[Finished]) -> Finished:
+    usages = [event.usage for event in finished]
+    times = [event.timings for event in finished]
+    usage = Usage(
+        sum(usage.prompt_tokens for usage in usages),
+        sum(usage.completion_tokens for usage in usages),
+        sum(usage.cached_tokens for usage in usages),
+    )
+    return Finished(
+        usage,
+        Timings(sum(t.prompt_ms or 0.0 for t in times), sum(t.generation_ms or 0.0 for t in times)),
+    )

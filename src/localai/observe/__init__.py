@@ -1,0 +1,1 @@
+"""What the server lets be seen: logs and metrics."""

@@ -1,0 +1,307 @@
+"""The server's settings: default < file < environment < flag, all in one table.
+
+The environment is read here and nowhere else. Names are LocalAI's where it has them, so that a
+user who moves over keeps flags, variables and env files.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from localai.domain.errors import SettingInvalid
+
+_ENV_FILES = (".env", "localai.env", "~/localai.env", "~/.config/localai.env", "/etc/localai.env")
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_LOG_LEVELS = ("error", "warn", "info", "debug", "trace")
+_MAX_PORT = 65535
+
+
+def _setting(
+    help_text: str, default: Any = MISSING, *, kind: str, group: str, env: str = "", short: str = "",
+    factory: Any = MISSING,
+) -> Any:  # fmt: skip
+    """One row of the table. `env` names variables beside LOCALAI_<NAME> and <NAME>."""
+    metadata = {"help": help_text, "kind": kind, "group": group, "env": env, "short": short}
+    if factory is not MISSING:
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Everything about the server process; a model's own settings are in its file."""
+
+    address: str = _setting(
+        "Where to listen, as HOST:PORT. `:PORT` means every network interface.",
+        "127.0.0.1:8080", kind="text", group="api")  # fmt: skip
+    api_keys: tuple[str, ...] = _setting(
+        "Keys that callers must send, separated by commas. None means no key is asked for.",
+        (), kind="list", group="api", env="LOCALAI_API_KEY API_KEY")  # fmt: skip
+    allow_insecure_public_bind: bool = _setting(
+        "Allow an address other than this machine's own without an API key.",
+        False, kind="flag", group="api")  # fmt: skip
+    upload_limit: int = _setting(
+        "Largest request body, in megabytes.", 15, kind="number", group="api")  # fmt: skip
+    cors: bool = _setting(
+        "Answer pages of other origins, those of --cors-allow-origins.",
+        False, kind="flag", group="api")  # fmt: skip
+    cors_allow_origins: tuple[str, ...] = _setting(
+        "Origins whose pages may call this server, separated by commas.",
+        (), kind="list", group="api")  # fmt: skip
+    disable_csrf: bool = _setting(
+        "Accept requests that a browser sends from other sites without a key.",
+        False, kind="flag", group="api")  # fmt: skip
+    disable_metrics_endpoint: bool = _setting(
+        "Serve no /metrics.", False, kind="flag", group="api")  # fmt: skip
+    opaque_errors: bool = _setting(
+        "Answer errors with their status and an empty body.", False, kind="flag", group="api")  # fmt: skip
+    machine_tag: str = _setting(
+        "Send this text in the header Machine-Tag of every answer.", "", kind="text", group="api")  # fmt: skip
+
+    models_path: Path = _setting(
+        "The folder with your models: GGUF files and YAML model files.",
+        kind="path", group="models", factory=lambda: Path("models"))  # fmt: skip
+    models_config_file: Path | None = _setting(
+        "A YAML file with a list of models, beside those in the folder.",
+        None, kind="path", group="models", env="LOCALAI_CONFIG_FILE CONFIG_FILE")  # fmt: skip
+    load_to_memory: tuple[str, ...] = _setting(
+        "Models to load at the start, separated by commas.",
+        (), kind="list", group="models")  # fmt: skip
+    disable_guessing: bool = _setting(
+        "Do not derive a model's settings from its GGUF file or name.",
+        False, kind="flag", group="models")  # fmt: skip
+
+    threads: int | None = _setting(
+        "Threads of each model. Default: the cores this process may use.",
+        None, kind="number", group="performance", short="t")  # fmt: skip
+    context_size: int | None = _setting(
+        "Tokens of context of each model that does not set its own.",
+        None, kind="number", group="performance")  # fmt: skip
+    f16: bool | None = _setting(
+        "Keep the KV cache in 16-bit floats.", None, kind="flag", group="performance")  # fmt: skip
+    parallel: int | None = _setting(
+        "Requests that one llama.cpp model answers together. Default: up to 4, as memory allows.",
+        None, kind="number", group="performance", env="LLAMACPP_PARALLEL")  # fmt: skip
+    grpc_servers: str = _setting(
+        "llama.cpp RPC workers, HOST:PORT separated by commas.",
+        "", kind="text", group="performance", env="LLAMACPP_GRPC_SERVERS")  # fmt: skip
+    max_queued_requests: int = _setting(
+        "Requests that may wait for one model; more are turned away with status 429.",
+        256, kind="number", group="performance")  # fmt: skip
+
+    max_active_backends: int = _setting(
+        "Models that stay loaded at most; 0 means no limit.", 0, kind="number", group="workers")  # fmt: skip
+    single_active_backend: bool = _setting(
+        "Keep one model loaded at most.", False, kind="flag", group="workers")  # fmt: skip
+    enable_watchdog_idle: bool = _setting(
+        "Unload models that nobody uses.", False, kind="flag", group="workers",
+        env="LOCALAI_WATCHDOG_IDLE WATCHDOG_IDLE")  # fmt: skip
+    watchdog_idle_timeout: float = _setting(
+        "How long a model may be unused, for example 15m.", 900.0, kind="duration", group="workers")  # fmt: skip
+    watchdog_busy_timeout: float = _setting(
+        "How long a running answer may stand still before its worker is restarted; 0 means for ever.",
+        300.0, kind="duration", group="workers")  # fmt: skip
+    worker_start_timeout: float = _setting(
+        "How long loading a model may take.", 900.0, kind="duration", group="workers")  # fmt: skip
+    model_load_failure_cooldown: float = _setting(
+        "Pause after a model failed to load; doubles up to 5 minutes.", 10.0, kind="duration", group="workers")  # fmt: skip
+    shutdown_timeout: float = _setting(
+        "How long running answers may go on when the server stops.", 10.0, kind="duration", group="workers")  # fmt: skip
+
+    log_level: str = _setting(
+        "error, warn, info, debug or trace.", "info", kind="text", group="logs")  # fmt: skip
+    log_format: str = _setting(
+        "default, text or json.", "default", kind="text", group="logs")  # fmt: skip
+    debug: bool = _setting("The same as --log-level debug.", False, kind="flag", group="logs")  # fmt: skip
+
+    @property
+    def host(self) -> str:
+        """The host part of the address; empty means every interface."""
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port of the address."""
+        return int(self.address.rpartition(":")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting, for the command line and the documentation."""
+
+    name: str
+    flag: str
+    kind: str
+    group: str
+    help_text: str
+    short: str
+    default: Any
+    variables: tuple[str, ...]
+
+
+def rows() -> tuple[SettingRow, ...]:
+    """The table, in order."""
+    return tuple(_row(item) for item in fields(ServerSettings))
+
+
+def _row(item: Any) -> SettingRow:
+    name = item.name.upper()
+    default = item.default if item.default is not MISSING else item.default_factory()
+    variables = dict.fromkeys([f"LOCALAI_{name}", *item.metadata["env"].split(), name])
+    return SettingRow(
+        name=item.name,
+        flag="--" + item.name.replace("_", "-"),
+        kind=item.metadata["kind"],
+        group=item.metadata["group"],
+        help_text=item.metadata["help"],
+        short=item.metadata["short"],
+        default=default,
+        variables=tuple(variables),
+    )
+
+
+def load(
+    flags: Mapping[str, Any], *, environment: Mapping[str, str] | None = None
+) -> ServerSettings:
+    """The settings of this process: `flags` over the environment over env files over defaults.
+
+    `flags` holds what the command line gave, None where it gave nothing. Raises SettingInvalid
+    with the name of the flag or variable, the value and what it should be.
+    """
+    surroundings = process_environment() if environment is None else environment
+    values: dict[str, Any] = {}
+    for row in rows():
+        if flags.get(row.name) is not None:
+            values[row.name] = _parse(row, flags[row.name], row.flag)
+            continue
+        for variable in row.variables:
+            if variable in surroundings:
+                values[row.name] = _parse(row, surroundings[variable], variable)
+                break
+    settings = ServerSettings(**values)
+    _check(settings)
+    return settings
+
+
+def process_environment() -> dict[str, str]:
+    """The environment, with LocalAI's env files below it."""
+    merged: dict[str, str] = {}
+    for name in reversed(_ENV_FILES):
+        path = Path(name).expanduser()
+        if path.is_file():
+            merged |= _read_env_file(path)
+    return merged | dict(os.environ)
+
+
+def terminal_is_dumb() -> bool:
+    """Whether the user asked for output without color (https://no-color.org)."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for line in path.read_text(errors="replace").splitlines():
+        key, separator, value = line.strip().removeprefix("export ").partition("=")
+        if separator and not key.startswith("#"):
+            values[key.strip()] = value.strip().strip("'\"")
+    return values
+
+
+def _parse(row: SettingRow, value: Any, source: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        match row.kind:
+            case "number":
+                return int(value)
+            case "flag":
+                return _boolean(value)
+            case "duration":
+                return _seconds(value)
+            case "list":
+                return tuple(item.strip() for item in value.split(",") if item.strip())
+            case "path":
+                return Path(value).expanduser()
+            case _:
+                return value
+    except ValueError as error:
+        message = f"{source} is {value!r}; it must be {error}."
+        raise SettingInvalid(message) from None
+
+
+def _boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        message = "true or false"
+        raise ValueError(message)
+    return word in _TRUE
+
+
+def _seconds(text: str) -> float:
+    """A Go duration such as `1h30m`, or plain seconds."""
+    cleaned = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", cleaned):
+        return float(cleaned)
+    parts = _DURATION.findall(cleaned)
+    if not parts or "".join(number + unit for number, unit in parts) != cleaned:
+        message = "a duration such as 90s, 15m or 1h30m"
+        raise ValueError(message)
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+def _check(settings: ServerSettings) -> None:
+    _check_address(settings)
+    if settings.log_level not in _LOG_LEVELS:
+        near = difflib.get_close_matches(settings.log_level, _LOG_LEVELS, n=1)
+        hint = (
+            f"Did you mean {near[0]!r}?" if near else f"It must be one of {', '.join(_LOG_LEVELS)}."
+        )
+        message = f"--log-level is {settings.log_level!r}, which is no level."
+        raise SettingInvalid(message, hint=hint)
+    if settings.log_format not in ("default", "text", "json"):
+        message = f"--log-format is {settings.log_format!r}; it must be default, text or json."
+        raise SettingInvalid(message)
+    for name, least in (("threads", 1), ("context_size", -1), ("parallel", 1), ("upload_limit", 1),
+                        ("max_queued_requests", 1), ("max_active_backends", 0)):  # fmt: skip
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            message = f"--{name.replace('_', '-')} is {value}; it must be at least {least}."
+            raise SettingInvalid(message)
+
+
+def _check_address(settings: ServerSettings) -> None:
+    port = settings.address.rpartition(":")[2]
+    if ":" not in settings.address or not port.isdigit() or int(port) > _MAX_PORT:
+        message = (
+            f"--address is {settings.address!r}; it must be HOST:PORT, for example 127.0.0.1:8080."
+        )
+        raise SettingInvalid(message)
+    if settings.api_keys or settings.allow_insecure_public_bind or is_loopback(settings.host):
+        return
+    shown = settings.host or "every network interface"
+    message = f"Listening on {shown} would let anybody on the network use this server, and no API key is set."
+    hint = (
+        "Set --api-keys (LOCALAI_API_KEY), or allow it with --allow-insecure-public-bind, "
+        f"or listen on 127.0.0.1:{settings.port}."
+    )
+    raise SettingInvalid(message, hint=hint)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The demonstration model that comes with the package; `training/starter` makes it."""

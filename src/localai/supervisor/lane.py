@@ -1,0 +1,195 @@
+"""One model over time: its worker, who waits for it, and what went wrong lately."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from localai.domain.errors import CoolingDown, LocalAIError, QueueFull, ShuttingDown
+from localai.observe.log import logger
+from localai.supervisor import manifest, worker
+from localai.supervisor.policy import Backoff
+from localai.supervisor.worker import Patience, Worker, WorkerGone
+from localai.wire.messages import LoadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+    from localai.catalog.spec import ModelSpec
+    from localai.domain.events import Event
+    from localai.domain.generation import GenerationRequest
+    from localai.supervisor.launcher import Launcher
+
+_log = logger(__name__)
+_TRIES = 3
+_FIRST_GUESS_S = 5.0  # how long an answer takes, before any was measured
+_SMOOTHING = 0.2
+_RETRY_LIMIT_S = 60.0
+
+
+class Lane:
+    """The way of every request to one model. Only this class starts and ends its workers."""
+
+    def __init__(
+        self, name: str, *, launcher: Launcher, patience: Patience, cooldown_s: float, queue_limit: int,
+        make_room: Callable[[str], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.is_pinned = False
+        self.waiting = 0
+        self.worker: Worker | None = None
+        self._launcher = launcher
+        self._patience = patience
+        self._queue_limit = queue_limit
+        self._make_room = make_room
+        self._backoff = Backoff(first_s=cooldown_s)
+        self._starting: asyncio.Task[Worker] | None = None
+        self._retired: set[asyncio.Task[None]] = set()
+        self._typical_s = _FIRST_GUESS_S
+        self._closed = False
+
+    @property
+    def running(self) -> int:
+        """How many calls run in the current worker."""
+        return self.worker.running if self.worker else 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether ending the worker now would disturb anybody."""
+        return self.running > 0 or self.waiting > 0 or self._starting is not None
+
+    async def run(
+        self, spec: ModelSpec, request: GenerationRequest
+    ) -> AsyncGenerator[Sequence[Event], None]:
+        """Wait for a worker and a place in it, then pass on its events. Raises LocalAIError."""
+        self._admit(spec)
+        for _ in range(_TRIES):
+            current = await self._place(spec, request.client)
+            began_s = time.monotonic()
+            try:
+                async with aclosing(current.run(request)) as batches:
+                    async for batch in batches:
+                        yield batch
+            except WorkerGone:
+                continue
+            finally:
+                current.queue.release()
+                self._typical_s += _SMOOTHING * (time.monotonic() - began_s - self._typical_s)
+            return
+        raise CoolingDown(
+            self.name, retry_after_s=1.0, reason="its worker ended before the request reached it"
+        )
+
+    async def ensure_ready(self, spec: ModelSpec) -> Worker:
+        """The worker of `spec`, started if need be; all callers share one start."""
+        if self._closed:
+            raise ShuttingDown
+        current = self.worker
+        if current is not None and not current.ended.is_set() and not current.is_stopping:
+            if current.revision == spec.revision:
+                return current
+            _log.info(
+                "the files of %s have changed; its next requests go to a fresh worker", self.name
+            )
+            self._retire(current)
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.create_task(self._start(spec))
+        return await asyncio.shield(self._starting)
+
+    async def unload(self, *, drain_s: float) -> None:
+        """End the worker; the next request starts a new one."""
+        current, self.worker = self.worker, None
+        if current is not None:
+            await current.stop(drain_s=drain_s)
+
+    async def close(self, *, drain_s: float) -> None:
+        """End the worker for good."""
+        self._closed = True
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        await self.unload(drain_s=drain_s)
+        await asyncio.gather(*self._retired, return_exceptions=True)
+
+    def _admit(self, spec: ModelSpec) -> None:
+        """Raise QueueFull when too many wait already."""
+        limit = self._queue_limit
+        full = self.waiting >= limit
+        if spec.max_concurrent:
+            limit = spec.max_concurrent
+            full = self.waiting + self.running >= limit
+        if full:
+            slots = self.worker.facts.slots if self.worker else 1
+            expected_s = self._typical_s * max(1, self.waiting) / slots
+            retry_s = spec.retry_after_s or min(max(1.0, expected_s), _RETRY_LIMIT_S)
+            raise QueueFull(self.name, limit=limit, retry_after_s=retry_s)
+
+    async def _place(self, spec: ModelSpec, client: str) -> Worker:
+        self.waiting += 1
+        try:
+            while True:
+                current = await self.ensure_ready(spec)
+                try:
+                    await current.queue.acquire(client)
+                except WorkerGone:
+                    continue
+                return current
+        finally:
+            self.waiting -= 1
+
+    async def _start(self, spec: ModelSpec) -> Worker:
+        now_s = time.monotonic()
+        remaining_s = self._backoff.remaining_s(now_s=now_s, revision=spec.revision)
+        if remaining_s > 0:
+            raise CoolingDown(self.name, retry_after_s=remaining_s, reason=self._backoff.reason)
+        entry = manifest.find(spec.backend or "")
+        await self._make_room(self.name)
+        _log.info("loading %s with %s", self.name, entry.name)
+        order = LoadRequest(
+            model=spec.name,
+            model_path=str(spec.model_path),
+            settings=dict(spec.settings),
+            options=list(spec.options),
+        )
+        try:
+            started = await worker.start(
+                launcher=self._launcher, module=entry.module, order=order, revision=spec.revision,
+                patience=self._patience, on_end=self._ended,
+            )  # fmt: skip
+        except LocalAIError as error:
+            self._backoff.failed(
+                now_s=time.monotonic(), reason=error.message, revision=spec.revision
+            )
+            _log.error("%s", error.sentence)
+            raise
+        self.is_pinned = spec.pinned
+        self.worker = started
+        for warning in started.facts.warnings:
+            _log.warning("%s: %s", spec.origin or self.name, warning)
+        seconds = time.monotonic() - now_s
+        facts = started.facts
+        _log.info(
+            "%s is ready after %.1f s (%s; %d tokens of context, %d at once; device: %s)",
+            self.name, seconds, started.description, facts.context_size, facts.slots, facts.device,
+        )  # fmt: skip
+        return started
+
+    def _ended(self, ended: Worker, error: LocalAIError) -> None:
+        """The worker's process has ended, asked for or not."""
+        if self.worker is ended:
+            self.worker = None
+        if not ended.is_stopping:
+            now_s = time.monotonic()
+            uptime_s = now_s - ended.started_s
+            self._backoff.crashed(
+                now_s=now_s, uptime_s=uptime_s, reason=error.message, revision=ended.revision
+            )
+
+    def _retire(self, old: Worker) -> None:
+        """Let a stale worker finish what it does, then end it."""
+        self.worker = None
+        task = asyncio.create_task(old.stop(drain_s=self._patience.stall_s or _RETRY_LIMIT_S))
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)

@@ -1,0 +1,199 @@
+"""Starts workers. The only file above the wire that may know a worker is a process on this host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from localai.domain.errors import StartFailed
+from localai.observe.log import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_log = logger(__name__)
+_TAIL_LINES = 40
+_LINE_LIMIT_BYTES = 1 << 16
+_PREFIX = "localai-run-"
+# libgomp's threads spin while they wait: harmless on an idle machine, and 15 to 35 times slower on
+# a busy one. A thousand rounds cost nothing and give the core back.
+_ENGINE_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000", "GGML_NO_BACKTRACE": "1", "PYTHONUNBUFFERED": "1"}
+_SECRETS = ("LOCALAI_API_KEY", "API_KEY", "LOCALAI_API_KEYS")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a worker listens: a Unix socket, or host and port with a bearer token."""
+
+    socket: str = ""
+    url: str = ""
+    token: str = ""
+
+
+class Launched(Protocol):
+    """A worker that was started somewhere."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it listens, or will."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What a log line calls it, for example `pid 4711`."""
+        ...
+
+    def log_tail(self) -> str:
+        """The last lines it printed."""
+        ...
+
+    def memory_bytes(self) -> int | None:
+        """Its resident memory, or None where that cannot be told."""
+        ...
+
+    async def exited(self) -> int | None:
+        """Wait for its end; the exit code, negative for a signal, None when nobody knows."""
+        ...
+
+    async def stop(self, *, grace_s: float) -> None:
+        """End it: politely, and after `grace_s` seconds for certain."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts workers on some host."""
+
+    async def launch(self, module: str, name: str) -> Launched:
+        """Start a worker of the backend `module` for the model `name`. Raises StartFailed."""
+        ...
+
+    async def close(self) -> None:
+        """Forget everything; all workers have been stopped."""
+        ...
+
+
+class LocalProcess:
+    """A worker process on this host."""
+
+    def __init__(self, process: asyncio.subprocess.Process, socket: str, name: str) -> None:
+        self._process = process
+        self._name = name
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.endpoint = Endpoint(socket=socket)
+        self.description = f"pid {process.pid}"
+        self._reading = asyncio.create_task(self._read_output())
+
+    def log_tail(self) -> str:
+        """The last lines it printed."""
+        return "\n".join(self._tail)
+
+    def memory_bytes(self) -> int | None:
+        """Its resident memory, from the process table."""
+        try:
+            pages = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1]
+        except OSError:
+            return None
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    async def exited(self) -> int | None:
+        """Wait for its end and for the last of its output."""
+        code = await self._process.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._reading), 1.0)
+        return code
+
+    async def stop(self, *, grace_s: float) -> None:
+        """SIGTERM, and after `grace_s` seconds SIGKILL."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM if grace_s else signal.SIGKILL)
+            try:
+                await asyncio.wait_for(self._process.wait(), grace_s or 5.0)
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+                await self._process.wait()
+        Path(self.endpoint.socket).unlink(missing_ok=True)  # noqa: ASYNC240 - one system call
+
+    async def _read_output(self) -> None:
+        stream = self._process.stdout
+        assert stream is not None
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:  # a line over the limit; its rest comes as the next one
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            self._tail.append(text)
+            _log.debug("worker %s: %s", self._name, text)
+
+
+class LocalLauncher:
+    """Starts workers as children of this process, on sockets in a private folder."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {
+            key: value for key, value in environment.items() if key not in _SECRETS
+        }
+        self._numbers = itertools.count(1)
+        self._folder: Path | None = None
+
+    async def launch(self, module: str, name: str) -> LocalProcess:
+        """Start `python -m localai.worker`. It ends with this process, however that ends."""
+        if self._folder is None:
+            _remove_left_behind()
+            self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # mode 0700
+        folder = self._folder
+        socket = str(folder / f"{next(self._numbers)}.sock")
+        environment = _ENGINE_ENVIRONMENT | self._environment | {"TMPDIR": str(folder)}
+        command = [sys.executable, "-m", "localai.worker", module, "--listen", f"unix:{socket}"]
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=environment,
+                limit=_LINE_LIMIT_BYTES,
+                start_new_session=True,  # Ctrl-C is the server's; it stops workers in its own order
+            )
+        except OSError as error:
+            message = f"The worker process for the model {name!r} could not be started: {error}."
+            raise StartFailed(message) from error
+        return LocalProcess(process, socket, name)
+
+    async def close(self) -> None:
+        """Remove the folder of the sockets."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _remove_left_behind() -> None:
+    """Remove the socket folders of servers that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if not pid.isdigit() or _is_alive(int(pid)):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)  # another user's folder stays
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

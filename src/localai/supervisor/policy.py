@@ -1,0 +1,81 @@
+"""Decisions without effects: when to try again, and who must leave for a new worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MAX_COOLDOWN_S = 300.0
+_HEALTHY_AFTER_S = 60.0
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to leave a failing model alone: `first_s`, doubling to five minutes.
+
+    Times are seconds of one monotonic clock. A change of the model's files forgives everything.
+    """
+
+    first_s: float
+    failures: int = 0
+    crashes: int = 0
+    until_s: float = 0.0
+    reason: str = ""
+    revision: str = ""
+
+    def failed(self, *, now_s: float, reason: str, revision: str) -> None:
+        """Count a failed start."""
+        self.failures += 1
+        pause_s = min(self.first_s * 2.0 ** min(self.failures - 1, 30), _MAX_COOLDOWN_S)
+        self.until_s, self.reason, self.revision = now_s + pause_s, reason, revision
+
+    def crashed(self, *, now_s: float, uptime_s: float, reason: str, revision: str) -> None:
+        """Count a crash: the first one is free, a second soon after the start is a failure."""
+        if uptime_s >= _HEALTHY_AFTER_S:
+            self.forgive()
+        self.crashes += 1
+        if self.crashes > 1:
+            self.failed(now_s=now_s, reason=reason, revision=revision)
+
+    def remaining_s(self, *, now_s: float, revision: str) -> float:
+        """Seconds until the next try; 0 when it may start now."""
+        if revision != self.revision:
+            return 0.0
+        return max(0.0, self.until_s - now_s)
+
+    def forgive(self) -> None:
+        """Start from the first step again."""
+        self.failures, self.crashes, self.until_s = 0, 0, 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A running worker as the policy sees it."""
+
+    name: str
+    last_used_s: float
+    is_busy: bool
+    is_pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be resident: 0 workers means no limit."""
+
+    max_workers: int = 0
+    exempt: frozenset[str] = field(default_factory=frozenset)
+
+
+def to_evict(residents: Sequence[Resident], limits: Limits) -> list[str]:
+    """Which idle workers must leave so that one more may start, least recently used first."""
+    if limits.max_workers <= 0:
+        return []
+    excess = len(residents) + 1 - limits.max_workers
+    idle = [
+        r for r in residents if not r.is_busy and not r.is_pinned and r.name not in limits.exempt
+    ]
+    idle.sort(key=lambda resident: resident.last_used_s)
+    return [resident.name for resident in idle[: max(0, excess)]]

@@ -1,0 +1,122 @@
+"""All lanes of this server: the way from a model to its events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from localai.domain.errors import ShuttingDown
+from localai.observe.log import logger
+from localai.supervisor.lane import Lane
+from localai.supervisor.policy import Limits, Resident, to_evict
+from localai.supervisor.worker import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    from localai.catalog.spec import ModelSpec
+    from localai.domain.events import Event
+    from localai.domain.generation import GenerationRequest
+    from localai.supervisor.launcher import Launcher
+    from localai.wire.messages import ModelFacts
+
+_log = logger(__name__)
+_IDLE_CHECK_S = 1.0
+_EVICT_DRAIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """How the pool behaves. `idle_s` and `max_workers` 0 mean never and no limit."""
+
+    patience: Patience = Patience()
+    cooldown_s: float = 10.0
+    queue_limit: int = 256
+    max_workers: int = 0
+    idle_s: float = 0.0
+
+
+class Pool:
+    """Runs requests in workers, one lane per model."""
+
+    def __init__(self, launcher: Launcher, settings: PoolSettings) -> None:
+        self._launcher = launcher
+        self._settings = settings
+        self._lanes: dict[str, Lane] = {}
+        self._closed = False
+        self._idle_task: asyncio.Task[None] | None = None
+
+    @property
+    def lanes(self) -> Mapping[str, Lane]:
+        """The lanes, for showing; never for deciding."""
+        return self._lanes
+
+    async def run(
+        self, spec: ModelSpec, request: GenerationRequest
+    ) -> AsyncGenerator[Sequence[Event], None]:
+        """The events of one request, in batches. Raises LocalAIError."""
+        async with aclosing(self._lane(spec.name).run(spec, request)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def load(self, spec: ModelSpec) -> ModelFacts:
+        """Have the model ready before the first request. Raises LocalAIError."""
+        return (await self._lane(spec.name).ensure_ready(spec)).facts
+
+    async def close(self, *, drain_s: float) -> None:
+        """Take no new work, let the running calls end for `drain_s` seconds, stop all workers."""
+        self._closed = True
+        if self._idle_task is not None:
+            self._idle_task.cancel()
+        await asyncio.gather(*(lane.close(drain_s=drain_s) for lane in self._lanes.values()))
+        await self._launcher.close()
+
+    def _lane(self, name: str) -> Lane:
+        if self._closed:
+            raise ShuttingDown
+        lane = self._lanes.get(name)
+        if lane is None:
+            settings = self._settings
+            lane = self._lanes[name] = Lane(
+                name, launcher=self._launcher, patience=settings.patience, cooldown_s=settings.cooldown_s,
+                queue_limit=settings.queue_limit, make_room=self._make_room,
+            )  # fmt: skip
+            if settings.idle_s and self._idle_task is None:
+                self._idle_task = asyncio.create_task(self._unload_idle())
+        return lane
+
+    async def _make_room(self, newcomer: str) -> None:
+        residents = [
+            Resident(
+                name=lane.name,
+                last_used_s=lane.worker.last_used_s,
+                is_busy=lane.is_busy,
+                is_pinned=lane.is_pinned,
+            )
+            for lane in self._lanes.values()
+            if lane.worker is not None
+        ]
+        for name in to_evict(
+            residents, Limits(max_workers=self._settings.max_workers, exempt=frozenset({newcomer}))
+        ):
+            _log.info("unloading %s to make room for %s", name, newcomer)
+            await self._lanes[name].unload(drain_s=_EVICT_DRAIN_S)
+
+    async def _unload_idle(self) -> None:
+        while True:
+            await asyncio.sleep(_IDLE_CHECK_S)
+            now_s = time.monotonic()
+            for lane in list(self._lanes.values()):
+                current = lane.worker
+                if current is None or lane.is_busy or lane.is_pinned:
+                    continue
+                if now_s - current.last_used_s > self._settings.idle_s:
+                    _log.info(
+                        "unloading %s after %.0f s without a request",
+                        lane.name,
+                        self._settings.idle_s,
+                    )
+                    await lane.unload(drain_s=0.0)

@@ -1,0 +1,282 @@
+"""One running worker: its calls, its queue, and the watch over both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from localai.domain.errors import Crashed, LocalAIError, StartFailed, TimedOut
+from localai.observe.log import logger
+from localai.supervisor.fair_queue import FairQueue
+from localai.supervisor.worker_client import WorkerClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from localai.domain.events import Event
+    from localai.domain.generation import GenerationRequest
+    from localai.supervisor.launcher import Launched, Launcher
+    from localai.wire.messages import LoadRequest, ModelFacts
+
+_log = logger(__name__)
+_WATCH_INTERVAL_S = 1.0
+_SILENT_BEFORE_PROBE_S = 5.0
+_EXIT_WAIT_S = 2.0
+_DRAIN_STEP_S = 0.05
+_ERROR_LINES = 4
+
+
+class WorkerGone(Exception):
+    """The worker ended before this call reached it; another worker can take it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait, in seconds, before something counts as failed.
+
+    `start_s`: from the start of the process to a loaded model. `probe_s`: for a sign of life from
+    a worker that says nothing. `stall_s`: without any event of a running call; 0 waits for ever.
+    `stop_s`: for a polite end.
+    """
+
+    start_s: float = 900.0
+    probe_s: float = 20.0
+    stall_s: float = 300.0
+    stop_s: float = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class _RunningCall:
+    """A call as the watch sees it."""
+
+    last_event_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A launched worker and the client that speaks to it."""
+
+    launched: Launched
+    client: WorkerClient
+
+
+class Worker:
+    """A loaded worker. Made by `start`; ends once, for whatever reason."""
+
+    def __init__(
+        self,
+        order: LoadRequest,
+        revision: str,
+        *,
+        connection: Connection,
+        facts: ModelFacts,
+        patience: Patience,
+        on_end: Callable[[Worker, LocalAIError], None],
+    ) -> None:
+        self.model = order.model
+        self.revision = revision
+        self.facts = facts
+        self.queue = FairQueue(max(1, facts.slots))
+        self.started_s = time.monotonic()
+        self.last_used_s = self.started_s
+        self.is_stopping = False
+        self._launched = connection.launched
+        self._client = connection.client
+        self._patience = patience
+        self._on_end = on_end
+        self._calls: set[_RunningCall] = set()
+        self._killed_because: LocalAIError | None = None
+        self.ended = asyncio.Event()
+        self._end_error: LocalAIError | None = None
+        self._tasks = [
+            asyncio.create_task(self._wait_for_end()),
+            asyncio.create_task(self._watch()),
+        ]
+
+    @property
+    def running(self) -> int:
+        """How many calls run."""
+        return len(self._calls)
+
+    @property
+    def description(self) -> str:
+        """What a log line calls it."""
+        return self._launched.description
+
+    def memory_bytes(self) -> int | None:
+        """The worker's resident memory, where the launcher can tell."""
+        return self._launched.memory_bytes()
+
+    async def run(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
+        """The events of one call. Raises WorkerGone if it never reached the worker, Crashed after."""
+        call = _RunningCall(time.monotonic())
+        self._calls.add(call)
+        began = False
+        try:
+            async with aclosing(self._client.generate(request)) as batches:
+                async for batch in batches:
+                    began = True
+                    call.last_event_s = time.monotonic()
+                    yield batch
+        except aiohttp.ClientConnectorError as error:
+            raise WorkerGone from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            await self._wait_briefly_for_end()
+            if (
+                not began
+                and isinstance(error, aiohttp.ServerDisconnectedError)
+                and self.is_stopping
+            ):
+                raise WorkerGone from error
+            raise self._why_it_ended() from error
+        finally:
+            self._calls.discard(call)
+            self.last_used_s = time.monotonic()
+
+    async def stop(self, *, drain_s: float = 0.0) -> None:
+        """End the worker, after its running calls or `drain_s` seconds."""
+        self.is_stopping = True
+        deadline = time.monotonic() + drain_s
+        while self._calls and time.monotonic() < deadline and not self.ended.is_set():  # noqa: ASYNC110 - three conditions
+            await asyncio.sleep(_DRAIN_STEP_S)
+        await self._launched.stop(grace_s=self._patience.stop_s)
+        await self.ended.wait()
+        for task in self._tasks:
+            task.cancel()
+        await self._client.close()
+
+    async def _wait_for_end(self) -> None:
+        code = await self._launched.exited()
+        tail = self._launched.log_tail()
+        self._end_error = self._killed_because or Crashed(self.model, exit_code=code, log_tail=tail)
+        self.ended.set()
+        self.queue.fail_all(WorkerGone())
+        self._on_end(self, self._end_error)
+        if not self.is_stopping:
+            _log.error("%s\n%s", self._end_error.sentence, tail)
+            await self._client.close()
+
+    async def _watch(self) -> None:
+        """Kill the worker when it gives no sign of life, or when a call stands still."""
+        while not self.ended.is_set():
+            await asyncio.sleep(_WATCH_INTERVAL_S)
+            if not self._calls:
+                continue
+            silent_s = time.monotonic() - max(call.last_event_s for call in self._calls)
+            longest_s = time.monotonic() - min(call.last_event_s for call in self._calls)
+            if silent_s > _SILENT_BEFORE_PROBE_S and not await self._is_alive():
+                await self._kill(TimedOut(f"A sign of life from the worker of {self.model!r}",
+                                          timeout_s=self._patience.probe_s))  # fmt: skip
+            elif self._patience.stall_s and longest_s > self._patience.stall_s:
+                await self._kill(
+                    TimedOut(f"The next token of {self.model!r}", timeout_s=self._patience.stall_s)
+                )
+
+    async def _is_alive(self) -> bool:
+        try:
+            await self._client.health(timeout_s=self._patience.probe_s)
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return False
+        return True
+
+    async def _kill(self, because: LocalAIError) -> None:
+        _log.error("%s The worker (%s) is killed.", because.message, self.description)
+        self._killed_because = because
+        await self._launched.stop(grace_s=0.0)
+
+    async def _wait_briefly_for_end(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.ended.wait(), _EXIT_WAIT_S)
+
+    def _why_it_ended(self) -> LocalAIError:
+        return (
+            self._end_error
+            or self._killed_because
+            or Crashed(self.model, log_tail=self._launched.log_tail())
+        )
+
+
+async def start(
+    *, launcher: Launcher, module: str, order: LoadRequest, revision: str, patience: Patience,
+    on_end: Callable[[Worker, LocalAIError], None],
+) -> Worker:  # fmt: skip
+    """Start a worker and load its model. Raises the reason why that failed, with the log's end."""
+    launched = await launcher.launch(module, order.model)
+    client = WorkerClient(launched.endpoint)
+    loading = asyncio.ensure_future(client.load(order))
+    ending = asyncio.ensure_future(launched.exited())
+    try:
+        await asyncio.wait(
+            {loading, ending}, timeout=patience.start_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if loading.done() and loading.exception() is None:
+            facts = loading.result()
+            return Worker(
+                order,
+                revision,
+                connection=Connection(launched, client),
+                facts=facts,
+                patience=patience,
+                on_end=on_end,
+            )
+        error = await _start_error(order, loading, ending, patience)
+    except BaseException:
+        await _abandon(launched, client, loading)
+        raise
+    finally:
+        if not ending.done():
+            ending.cancel()
+    await _abandon(launched, client, loading)
+    raise _with_log(error, launched.log_tail())
+
+
+async def _start_error(
+    order: LoadRequest,
+    loading: asyncio.Future[ModelFacts],
+    ending: asyncio.Future[int | None],
+    patience: Patience,
+) -> LocalAIError:
+    if loading.done():
+        error = loading.exception()
+        if isinstance(error, LocalAIError):
+            return error
+    if not ending.done():  # the connection may break a moment before the process is seen to end
+        await asyncio.wait({ending}, timeout=_EXIT_WAIT_S)
+    if ending.done():
+        code = ending.result()
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return StartFailed(f"The worker of the model {order.model!r} died while it loaded ({how}).")
+    if loading.done():
+        return StartFailed(
+            f"The worker of the model {order.model!r} failed to answer: {loading.exception()}"
+        )
+    return TimedOut(
+        f"Loading the model {order.model!r}",
+        timeout_s=patience.start_s,
+        hint="Raise --worker-start-timeout if the model is large and the disk slow.",
+    )
+
+
+async def _abandon(
+    launched: Launched, client: WorkerClient, loading: asyncio.Future[ModelFacts]
+) -> None:
+    loading.cancel()
+    await launched.stop(grace_s=0.0)
+    await client.close()
+
+
+def _with_log(error: LocalAIError, tail: str) -> LocalAIError:
+    """The same error, a failed start with the last lines that the engine printed."""
+    if not isinstance(error, StartFailed):
+        return error
+    lines = [line for line in tail.splitlines() if line.strip() and "Traceback" not in line][
+        -_ERROR_LINES:
+    ]
+    printed = f" The engine's last lines: {' | '.join(lines)}" if lines else ""
+    return StartFailed(error.message + printed, log_tail=tail, hint=error.hint)

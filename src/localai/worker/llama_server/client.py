@@ -1,0 +1,233 @@
+"""The HTTP client of one llama-server."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import msgspec
+
+from localai.domain.errors import EngineFailed, Unsupported
+from localai.domain.events import (
+    BlockEnded,
+    BlockStarted,
+    ChoiceEnded,
+    Delta,
+    Event,
+    FinishReason,
+    TokenLogprob,
+)
+from localai.domain.generation import Chat, Completion, GenerationRequest
+from localai.domain.parts import Text
+from localai.worker.llama_server import chunks, requests
+from localai.worker.stop_guard import StopGuard
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+_CONNECT_TIMEOUT_S = 10.0
+_FORCE = 1000.0  # added to a logit, this makes a token certain without changing its own probability
+_chat_decoder = chunks.decoder(chunks.ChatChunk)
+_completion_decoder = chunks.decoder(chunks.CompletionChunk)
+
+
+class LlamaServer:
+    """One llama-server at `address`: `unix:///path.sock` or `http://host:port`.
+
+    `slots` is its number of parallel sequences; more choices than that run in turns.
+    """
+
+    def __init__(self, address: str, *, key: str, slots: int) -> None:
+        self._slots = slots
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
+        headers = {"Authorization": f"Bearer {key}"}
+        # llama-server closes a connection at will after an answer, so none is used twice.
+        connector: aiohttp.BaseConnector
+        if address.startswith("unix://"):
+            path = address.removeprefix("unix://")
+            connector = aiohttp.UnixConnector(path, limit=0, force_close=True)
+            self._base = "http://engine"
+        else:
+            connector = aiohttp.TCPConnector(limit=0, force_close=True)
+            self._base = address
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            headers=headers,
+            json_serialize=lambda value: msgspec.json.encode(value).decode(),
+            read_bufsize=1 << 20,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def properties(self) -> dict[str, Any]:
+        """The server's `/props`."""
+        async with self._session.get(f"{self._base}/props") as response:
+            properties: dict[str, Any] = msgspec.json.decode(await response.read())
+            return properties
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
+        """Answer `request` as events; closing the iterator stops the engine.
+
+        Raises RequestError and EngineFailed.
+        """
+        prompt_logprobs: tuple[TokenLogprob, ...] = ()
+        if request.prompt_logprobs:
+            prompt_logprobs = await self._score_prompt(request)
+        finished: list[chunks.Translator] = []
+        guarded = requests.matches_stops_itself(request)
+        together = 1 if guarded else self._slots
+        for first in range(0, request.choices, together):
+            turn = _turn(request, first, min(together, request.choices - first))
+            translator = chunks.Translator(
+                logprobs=request.logprobs, first_choice=first, prompt_logprobs=prompt_logprobs
+            )
+            answer = self._stream(turn, translator)
+            if guarded:
+                answer = _until_stop(answer, StopGuard(request.stop), translator)
+            elif request.max_tokens == 0:
+                answer = _without_text(answer, translator)
+            async with aclosing(answer) as batches:
+                async for events in batches:
+                    yield events
+            finished.append(translator)
+        total = finished[0]
+        for translator in finished[1:]:
+            total.completion_tokens += translator.completion_tokens
+        yield [total.finish()]
+
+    def _endpoint(self, request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+        match request.prompt:
+            case Chat(messages=messages):
+                return "/v1/chat/completions", requests.chat_body(request, messages)
+            case Completion() as prompt:
+                path = "/completion" if prompt.suffix is None else "/infill"
+                return path, requests.completion_body(request, prompt)
+            case other:
+                message = f"llama.cpp takes chats and completions, not {type(other).__name__}."
+                raise Unsupported(message, feature="prompt")
+
+    async def _stream(
+        self, request: GenerationRequest, translator: chunks.Translator
+    ) -> AsyncGenerator[Sequence[Event], None]:
+        path, body = self._endpoint(request)
+        translate = _reader(path, translator)
+        async with self._session.post(self._base + path, json=body) as response:
+            if response.status != 200:  # noqa: PLR2004 - HTTP's "OK"
+                raise chunks.body_to_error(response.status, await response.read())
+            rest = b""
+            async for data in response.content.iter_any():
+                *lines, rest = (rest + data).split(b"\n")
+                events: list[Event] = []
+                for line in lines:
+                    if line.startswith(b"data: ") and line != b"data: [DONE]":
+                        events.extend(translate(line[6:]))
+                    elif line.startswith(b"error: "):
+                        raise chunks.body_to_error(500, b'{"error":' + line[7:] + b"}")
+                if events:
+                    yield events
+        if translator.ended_choices < request.choices:
+            message = "The engine stopped before the end of its answer."
+            raise EngineFailed(message, hint="Look at the worker's log.")
+
+    async def _score_prompt(self, request: GenerationRequest) -> tuple[TokenLogprob, ...]:
+        """The log probability of every prompt token, one forced step each.
+
+        llama-server has no call for this. Each step evaluates one token on top of the cached
+        ones, so it costs what generating the prompt would.
+        """
+        prompt = request.prompt
+        if not isinstance(prompt, Completion) or prompt.suffix is not None:
+            message = "Log probabilities of the prompt are for plain completions."
+            raise Unsupported(message, feature="prompt_logprobs", param="echo")
+        token_ids = await self._tokens(prompt)
+        if not token_ids:
+            return ()
+        top = request.logprobs or 0
+        piece = await self._post("/detokenize", {"tokens": token_ids[:1]})
+        first = str(piece.get("content", ""))
+        scored = [TokenLogprob(token_ids[0], first, first.encode(), math.nan)] if first else []
+        for count in range(1, len(token_ids)):
+            body = {
+                "prompt": token_ids[:count],
+                "n_predict": 1,
+                "n_probs": max(1, top),
+                "temperature": 0.0,
+                "logit_bias": [[token_ids[count], _FORCE]],
+                "cache_prompt": True,
+                "response_fields": ["completion_probabilities"],
+            }
+            reply = msgspec.convert(await self._post("/completion", body), chunks.CompletionChunk)
+            scored.extend(
+                chunks.to_logprob(item, top) for item in reply.completion_probabilities[:1]
+            )
+        return tuple(scored)
+
+    async def _tokens(self, prompt: Completion) -> list[int]:
+        if prompt.token_ids is not None:
+            return list(prompt.token_ids)
+        body = {"content": prompt.text or "", "add_special": True, "parse_special": True}
+        tokens: list[int] = (await self._post("/tokenize", body))["tokens"]
+        return tokens
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        async with self._session.post(self._base + path, json=body) as response:
+            data = await response.read()
+            if response.status != 200:  # noqa: PLR2004 - HTTP's "OK"
+                raise chunks.body_to_error(response.status, data)
+            reply: dict[str, Any] = msgspec.json.decode(data)
+            return reply
+
+
+def _reader(path: str, translator: chunks.Translator) -> Callable[[bytes], list[Event]]:
+    if path == "/v1/chat/completions":
+        return lambda payload: translator.chat(_chat_decoder.decode(payload))
+    return lambda payload: translator.completion(_completion_decoder.decode(payload))
+
+
+def _turn(request: GenerationRequest, first: int, count: int) -> GenerationRequest:
+    """The part of `request` that makes `count` choices from `first` on, each with its own seed."""
+    sampling = request.sampling
+    if first and sampling.seed is not None:
+        sampling = dataclasses.replace(sampling, seed=sampling.seed + first)
+    return dataclasses.replace(request, choices=count, sampling=sampling)
+
+
+async def _until_stop(
+    answer: AsyncGenerator[Sequence[Event], None], guard: StopGuard, translator: chunks.Translator
+) -> AsyncGenerator[Sequence[Event], None]:
+    """One choice's events up to the first stop sequence, which ends the engine's work."""
+    async with aclosing(answer) as batches:
+        async for batch in batches:
+            out: list[Event] = []
+            for event in batch:
+                if not isinstance(event, Delta):
+                    if isinstance(event, BlockEnded):
+                        out.extend(guard.release())
+                    out.append(event)
+                    continue
+                out.extend(guard.feed(event))
+                if guard.found is not None:
+                    translator.completion_tokens = translator.generated
+                    out.append(BlockEnded(event.choice, event.block, Text(text="")))
+                    out.append(ChoiceEnded(event.choice, FinishReason.STOP_SEQUENCE, guard.found))
+                    yield out
+                    return
+            yield out
+
+
+async def _without_text(
+    answer: AsyncGenerator[Sequence[Event], None], translator: chunks.Translator
+) -> AsyncGenerator[Sequence[Event], None]:
+    """An answer of no tokens: llama-server makes one even when it is asked for none."""
+    async with aclosing(answer) as batches:
+        async for batch in batches:
+            yield [
+                event for event in batch if not isinstance(event, Delta | BlockStarted | BlockEnded)
+            ]
+    translator.completion_tokens = 0

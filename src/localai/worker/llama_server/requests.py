@@ -1,0 +1,197 @@
+"""Domain requests as llama-server bodies."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import fields
+from typing import Any, assert_never
+
+from localai.domain.errors import InvalidRequest
+from localai.domain.generation import (
+    Completion,
+    GenerationRequest,
+    Grammar,
+    JsonSchema,
+    JsonValue,
+    PlainText,
+    Sampling,
+    ToolMode,
+)
+from localai.domain.parts import Media, Message, Reasoning, Role, Text, ToolCall, ToolResult
+
+_MAX_UINT32 = 0xFFFFFFFF
+# Only what is read back: the full last message repeats the prompt and every setting.
+_FIELDS = [
+    "content",
+    "index",
+    "stop",
+    "stop_type",
+    "stopping_word",
+    "tokens_predicted",
+    "tokens_evaluated",
+    "timings",
+]
+
+
+def matches_stops_itself(request: GenerationRequest) -> bool:
+    """Whether this side must look for the stop sequences.
+
+    While llama-server holds text back in case a stop sequence follows, it leaves out the log
+    probabilities of those tokens, and it counts a stop sequence's tokens by tokenizing it anew.
+    """
+    return bool(request.stop) and request.logprobs is not None
+
+
+def sampling_body(sampling: Sampling) -> dict[str, Any]:
+    """The sampling fields that are set; llama-server uses the same names."""
+    body: dict[str, Any] = {}
+    for name in (field.name for field in fields(sampling)):
+        value = getattr(sampling, name)
+        if value is not None:
+            body[name] = value
+    if sampling.logit_bias is not None:
+        body["logit_bias"] = [[token_id, bias] for token_id, bias in sampling.logit_bias.items()]
+    if sampling.seed is not None:
+        body["seed"] = sampling.seed % _MAX_UINT32  # the largest value means "random" to llama.cpp
+    return body
+
+
+def _common_body(request: GenerationRequest) -> dict[str, Any]:
+    body = sampling_body(request.sampling)
+    body |= {"stream": True, "cache_prompt": True, "return_progress": True}
+    if request.max_tokens is not None:
+        body["n_predict"] = request.max_tokens
+    if matches_stops_itself(request):
+        body["timings_per_token"] = True  # the only count of tokens in a stream that is cut short
+    elif request.stop:
+        body["stop"] = list(request.stop)
+    if request.choices > 1:
+        body["n_cmpl"] = request.choices
+    return body
+
+
+def chat_body(request: GenerationRequest, messages: tuple[Message, ...]) -> dict[str, Any]:
+    """A body for `/v1/chat/completions`."""
+    body = _common_body(request)
+    body["messages"] = [_message(message) for message in messages]
+    body["stream_options"] = {"include_usage": True}
+    if "stop" in body:
+        body["verbose"] = True  # only this says which stop sequence ended a chat
+    if request.logprobs is not None:
+        body["logprobs"] = True
+        body["top_logprobs"] = max(1, request.logprobs)  # 0 would switch them off
+    _add_tools(body, request)
+    _add_output(body, request)
+    if request.reasoning_effort is not None:
+        body["reasoning_effort"] = request.reasoning_effort
+        body["chat_template_kwargs"] = {"enable_thinking": request.reasoning_effort != "none"}
+    return body
+
+
+def completion_body(request: GenerationRequest, prompt: Completion) -> dict[str, Any]:
+    """A body for `/completion`, or for `/infill` when the prompt has a suffix."""
+    body = _common_body(request)
+    body["response_fields"] = _FIELDS
+    if prompt.suffix is not None:
+        body |= {"input_prefix": prompt.text or "", "input_suffix": prompt.suffix, "prompt": ""}
+    else:
+        body["prompt"] = (
+            list(prompt.token_ids) if prompt.token_ids is not None else prompt.text or ""
+        )
+    if request.logprobs is not None:
+        body["n_probs"] = max(1, request.logprobs)
+    _add_output(body, request)
+    return body
+
+
+def _add_output(body: dict[str, Any], request: GenerationRequest) -> None:
+    output = request.output
+    match output:
+        case PlainText():
+            pass
+        case JsonValue():
+            body["json_schema"] = {}
+        case JsonSchema():
+            body["json_schema"] = json.loads(output.schema)
+        case Grammar():
+            body["grammar"] = output.gbnf
+        case _:
+            assert_never(output)
+
+
+def _add_tools(body: dict[str, Any], request: GenerationRequest) -> None:
+    policy = request.tool_policy
+    if not request.tools or policy.mode is ToolMode.NONE:
+        return
+    offered = [
+        tool
+        for tool in request.tools
+        if policy.mode is not ToolMode.NAMED or tool.name == policy.name
+    ]
+    body["tools"] = [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": json.loads(tool.parameters),
+            },
+        }
+        for tool in offered
+    ]
+    body["tool_choice"] = "auto" if policy.mode is ToolMode.AUTO else "required"
+    body["parallel_tool_calls"] = policy.parallel
+
+
+def _message(message: Message) -> dict[str, Any]:
+    role = (
+        Role.SYSTEM if message.role is Role.DEVELOPER else message.role
+    )  # templates do not know developers
+    spelled: dict[str, Any] = {"role": role.value}
+    if message.name is not None:
+        spelled["name"] = message.name
+    contents: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
+    reasoning: list[str] = []
+    for part in message.parts:
+        match part:
+            case Text():
+                contents.append({"type": "text", "text": part.text})
+            case Reasoning():
+                reasoning.append(part.text)
+            case ToolCall():
+                function = {"name": part.name, "arguments": part.arguments}
+                calls.append({"id": part.call_id, "type": "function", "function": function})
+            case ToolResult():
+                spelled["tool_call_id"] = part.call_id
+                contents.append({"type": "text", "text": part.text})
+            case Media():
+                contents.append(_media(part))
+            case _:
+                assert_never(part)
+    if calls:
+        spelled["tool_calls"] = calls
+    if reasoning:
+        spelled["reasoning_content"] = "".join(reasoning)
+    if all(item["type"] == "text" for item in contents):
+        spelled["content"] = "".join(item["text"] for item in contents)
+    else:
+        spelled["content"] = contents
+    return spelled
+
+
+def _media(part: Media) -> dict[str, Any]:
+    data = base64.b64encode(part.data).decode()
+    match part.kind.value:
+        case "image":
+            return {
+                "type": "image_url",
+                "image_url": {"url": f"data:{part.media_type};base64,{data}"},
+            }
+        case "audio":
+            form = "mp3" if "mp3" in part.media_type or "mpeg" in part.media_type else "wav"
+            return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+        case other:
+            message = f"llama.cpp takes images and sound, not {other}."
+            raise InvalidRequest(message, param="messages")

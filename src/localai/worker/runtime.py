@@ -1,0 +1,178 @@
+"""The worker's HTTP server: load once, serve calls, cancel, turn exceptions into domain errors.
+
+This is the only place with socket, signal, thread and logging code, so that a backend has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import importlib
+import logging
+import signal
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from localai.domain.errors import EngineFailed, LocalAIError, StartFailed, Unsupported
+from localai.domain.events import Failed
+from localai.wire import codec
+from localai.wire.messages import GenerateCall, Health, LoadRequest
+from localai.worker.interfaces import TextGenerator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from localai.worker.interfaces import Backend
+
+_log = logging.getLogger("localai.worker")
+_JSON = "application/json"
+_NDJSON = "application/x-ndjson"
+_MAX_BODY_BYTES = 1 << 31  # the server has limited it already; media travel in the body
+_SHUTDOWN_S = 2.0
+
+Result = TypeVar("Result")
+
+
+async def in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Run a blocking engine call without blocking the worker."""
+    return await asyncio.to_thread(function, *arguments)
+
+
+class Worker:
+    """One backend behind the worker protocol (`wire.messages`)."""
+
+    def __init__(self, backend_class: type[Backend], *, token: str = "") -> None:
+        self._backend_class = backend_class
+        self._token = token
+        self._backend: Any = None  # any Backend, asked for its tasks at run time
+        self._model = ""
+        self._state = "starting"
+        self._running = 0
+
+    def application(self) -> web.Application:
+        """The routes of the worker protocol."""
+        application = web.Application(
+            client_max_size=_MAX_BODY_BYTES, middlewares=[self._check_token]
+        )
+        application.router.add_get("/health", self._health)
+        application.router.add_post("/load", self._load)
+        application.router.add_post("/generate", self._generate)
+        application.on_cleanup.append(self._close)
+        return application
+
+    @web.middleware
+    async def _check_token(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self._token and not hmac.compare_digest(given.encode(), self._token.encode()):
+            return web.Response(status=401, text="The worker's token is missing or wrong.\n")
+        return await handler(request)
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        health = Health(state=self._state, model=self._model, running=self._running)
+        return web.Response(body=codec.encode(health), content_type=_JSON)
+
+    async def _load(self, request: web.Request) -> web.Response:
+        order = msgspec.json.decode(await request.read(), type=LoadRequest)
+        self._model = order.model
+        try:
+            if self._backend is not None:
+                message = "This worker has loaded its model already."
+                raise StartFailed(message)  # noqa: TRY301 - one exit for every failure
+            self._backend = await self._backend_class.load(order)
+        except LocalAIError as error:
+            return self._load_failed(error)
+        except Exception as error:
+            _log.exception("loading failed")
+            return self._load_failed(StartFailed(f"The engine failed to load the model: {error}"))
+        self._state = "ready"
+        return web.Response(body=codec.encode(self._backend.facts), content_type=_JSON)
+
+    def _load_failed(self, error: LocalAIError) -> web.Response:
+        self._state = "failed"
+        return web.Response(
+            status=422, body=codec.encode(codec.error_to_wire(error)), content_type=_JSON
+        )
+
+    async def _generate(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        response = web.StreamResponse(headers={"Content-Type": _NDJSON})
+        await response.prepare(request)
+        self._running += 1
+        try:
+            async with aclosing(self._answer(body)) as lines:
+                async for line in lines:
+                    await response.write(line)
+            await response.write_eof()
+        except ConnectionError:
+            _log.debug("the caller hung up")
+        finally:
+            self._running -= 1
+        return response
+
+    async def _answer(self, body: bytes) -> AsyncGenerator[bytes, None]:
+        """The events of one call as NDJSON; an exception becomes a last, failed line."""
+        try:
+            generator = self._backend
+            if not isinstance(generator, TextGenerator):
+                message = "This worker does not generate text, or has not loaded its model."
+                raise Unsupported(message, feature="generate")  # noqa: TRY301 - one exit for every failure
+            request = codec.request_from_wire(msgspec.json.decode(body, type=GenerateCall))
+            async with aclosing(generator.generate(request)) as batches:
+                async for batch in batches:
+                    yield codec.encode_events(batch)
+        except LocalAIError as error:
+            yield codec.encode_events([Failed(error)])
+        except Exception as error:
+            _log.exception("the call failed")
+            yield codec.encode_events(
+                [Failed(EngineFailed(f"The engine failed: {type(error).__name__}: {error}"))]
+            )
+
+    async def _close(self, _application: web.Application) -> None:
+        if self._backend is not None:
+            await self._backend.close()
+
+
+def serve(module: str, listen: str, *, token: str = "") -> None:
+    """Run the backend in `module` on `listen` until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    backend_class: type[Backend] = importlib.import_module(module).Backend
+    worker = Worker(backend_class, token=token)
+    _runner()(_serve(worker, listen))
+
+
+def _runner() -> Callable[[Any], Any]:
+    """uvloop where it is installed: it halves the time a token spends between sockets."""
+    try:
+        return importlib.import_module("uvloop").run  # type: ignore[no-any-return]  # an optional package
+    except ImportError:
+        return asyncio.run
+
+
+async def _serve(worker: Worker, listen: str) -> None:
+    runner = web.AppRunner(
+        worker.application(),
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_S,
+    )
+    await runner.setup()
+    kind, _, address = listen.partition(":")
+    if kind == "unix":
+        await web.UnixSite(runner, address).start()
+    else:
+        host, _, port = address.rpartition(":")
+        await web.TCPSite(runner, host, int(port)).start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers on its loop
+            loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    await runner.cleanup()

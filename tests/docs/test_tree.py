@@ -1,0 +1,43 @@
+"""Nothing in the tree depends on the machine where it was written."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("src", "tests", "benchmarks", "training", "docs", "webui", "requirements", ".ci")
+LARGEST_TEXT_BYTES = 1_000_000
+
+# A path that exists on one machine only; placeholders such as /path/to/models are fine.
+MACHINE_PATH = re.compile(r"(?:^|[^A-Za-z0-9_.~-])/(?:work|root|opt|farm|home|Users)/[A-Za-z.]")
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Give every text file of the project, with its text."""
+    files = [path for path in ROOT.iterdir() if path.is_file()]
+    for folder in FOLDERS:
+        files += [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+    for path in files:
+        if path.stat().st_size <= LARGEST_TEXT_BYTES and "__pycache__" not in path.parts:
+            try:
+                yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                continue  # not a text
+
+
+def test_no_path_of_one_machine() -> None:
+    found = [
+        f"{path}:{number}: {line.strip()}"
+        for path, text in texts()
+        for number, line in enumerate(text.splitlines(), 1)
+        if MACHINE_PATH.search(line)
+    ]
+    assert found == []
+
+
+def test_locked_dependencies_come_from_whatever_index_the_machine_uses() -> None:
+    locks = sorted((ROOT / "requirements").glob("*.txt"))
+    assert [lock.name for lock in locks] == ["dev.txt", "run.txt", "setup.txt"]
+    for lock in locks:
+        assert "://" not in lock.read_text(), f"{lock.name} names an address; run `make lock`"
+        assert "--hash=sha256:" in lock.read_text()
