@@ -66,7 +66,7 @@ def build_services(settings: ServerSettings) -> Services:
         probe,
         AppDefaults(
             context_size=settings.context_size, threads=settings.threads, f16=settings.f16,
-            parallel=settings.parallel, grpc_servers=settings.grpc_servers,
+            parallel=settings.parallel,
             disable_guessing=settings.disable_guessing,
         ),
         {"grpc_servers": settings.grpc_servers} if settings.grpc_servers else {},

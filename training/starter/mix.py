@@ -7,6 +7,7 @@ says how much the loss of their tokens counts.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -26,6 +27,23 @@ OTHER = 0.05  # text that the model reads; a little weight keeps its features us
 ANSWER = 1.0
 STORY = 0.5  # stories are full of free choices, which would drown the other skills
 CHOICE = 3.0  # the tokens that choose a tool are few and decide everything
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How much of the text is drills, up to a share of the training."""
+
+    until: float
+    copy: float
+    choose: float
+    levels: tuple[int, int, int]  # how often each level of the choice drill comes up
+
+
+STAGES = [
+    Stage(until=0.10, copy=0.40, choose=0.30, levels=(7, 3, 0)),
+    Stage(until=0.45, copy=0.05, choose=0.30, levels=(4, 3, 3)),
+    Stage(until=2.00, copy=0.02, choose=0.08, levels=(2, 2, 6)),
+]
 
 SKILLS = {
     "repeat": (repeat, 22),
@@ -159,9 +177,10 @@ def tool_chat(r: Random) -> tuple[list[Message], list[tools.Tool]]:
     return before + plain_turn(r), tools.make_tools(r, False, pick(r, [1, 1, 2, 3]))
 
 
-def drill(r: Random) -> tuple[list[Message], list[tools.Tool]]:
+def drill(r: Random, stage: Stage) -> tuple[list[Message], list[tools.Tool]]:
     """The choice among tools in its shortest form."""
-    offered, question, tool = tools.choice_drill(r)
+    level = r.choices([0, 1, 2], stage.levels)[0]
+    offered, question, tool = tools.choice_drill(r, level)
     if tool is None:
         return [user(question), assistant(chat.UNKNOWN_ANSWER)], offered
     return [user(question), {"role": "assistant", "call": (tool.name, {})}], offered
@@ -200,16 +219,14 @@ def raw_text(r: Random) -> list[Piece]:
 
 def example(r: Random, progress: float) -> list[Piece]:
     """Draw one example.  ``progress`` (0 to 1) moves from drills to the mix of all skills."""
-    copy, choose = (
-        (0.45, 0.25) if progress < 0.1 else (0.08, 0.25) if progress < 0.35 else (0.02, 0.06)
-    )
+    stage = next(s for s in STAGES if progress < s.until)
     kind = r.random()
-    if kind < copy:
+    if kind < stage.copy:
         question, answer = random_copy(r)
         return render([user(question), assistant(answer)], [])
     system = system_prompt(r) if r.random() < 0.18 else ""
-    if kind < copy + choose:
-        turns, offered = drill(r)
+    if kind < stage.copy + stage.choose:
+        turns, offered = drill(r, stage)
         return render(turns, offered, system)
     kind = r.random()
     if kind < 0.08:
@@ -273,6 +290,8 @@ def render(turns: list[Message], offered: list[tools.Tool], system: str = "") ->
             out.append(("<|im_start|>assistant\n", OTHER))
             if "call" in m:
                 out += _call_pieces(*m["call"])
+            elif offered and m["content"] == chat.UNKNOWN_ANSWER:  # the choice of no tool
+                out += [("I", CHOICE), (m["content"][1:] + END, ANSWER)]
             else:
                 out.append((m["content"] + END, m["weight"]))
             out.append(("\n", 0.0))

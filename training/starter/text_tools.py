@@ -171,6 +171,19 @@ HELD_ASK = [
     "I would like to know the {n} {s}.",
     "Please show me the {n} {s}.",
 ]
+DRILL_ASK = [
+    "{n}",
+    "{n}",
+    "The {n}.",
+    "the {n} please",
+    "Show the {n}.",
+    "I need the {n}",
+    "a {n}?",
+    "Get {n}",
+    "What is the {n}?",
+    "Find my {n}.",
+    "Please check the {n}",
+]
 CONDITIONS = words("sunny cloudy rainy windy open closed ready late full empty free busy warm cold")
 RESULT_KEYS = words("""
 temperature price status result total value condition count name time state rate title city score
@@ -325,37 +338,34 @@ def without_fit(r: Random, held: bool, asked: Request) -> list[Tool]:
     return rest
 
 
-def choice_drill(r: Random) -> tuple[list[Tool], str, Tool | None]:
+def _drill_tools(r: Random, level: int) -> list[Tool]:
+    """Tools without parameters: bare nouns, then one verb for all, then names of every style."""
+    tools = make_tools(r, False, pick(r, [1, 2, 2, 3, 3]))
+    if level == 0:
+        return [Tool(t.noun, "", (), t.noun) for t in tools]
+    if level == 1:
+        verb, label = pick(r, VERBS)
+        described = r.random() < 0.5
+        return [
+            Tool(f"{verb}_{t.noun}", f"{label} the {t.noun}" if described else "", (), t.noun)
+            for t in tools
+        ]
+    return [Tool(t.name, t.description, (), t.noun) for t in tools]
+
+
+def choice_drill(r: Random, level: int) -> tuple[list[Tool], str, Tool | None]:
     """Pick the line that contains a word, or none: the choice among tools in its shortest form.
 
-    -> the tools, the question, the fitting tool.  Choosing is the hardest skill; practised early
-    and on its own it is learnt long before whole questions are.
+    -> the tools, the question, the fitting tool.  Whole questions alone do not teach the choice.
+    The drill starts with the smallest step, to notice that a word of the question is a tool's name
+    (level 0), and goes on to names of which that word is only a part (levels 1 and 2).
     """
-    tools = make_tools(r, False, pick(r, [1, 2, 2, 3, 3]))
-    fits = r.random() < 0.55
-    tool = pick(r, tools) if fits else None
+    tools = _drill_tools(r, level)
+    tool = pick(r, tools) if r.random() < 0.5 else None
     about = tool.noun if tool else noun(r, False)
     if tool is None and about in [t.noun for t in tools]:
         tool = next(t for t in tools if t.noun == about)
-    ask = pick(
-        r,
-        [
-            "{n}",
-            "The {n}.",
-            "the {n} please",
-            "Show the {n}.",
-            "I need the {n}",
-            "a {n}?",
-            "Get {n}",
-            "What is the {n}?",
-            "Find my {n}.",
-            "Please check the {n}",
-        ],
-    )
-    bare = [Tool(t.name, t.description, (), t.noun) for t in tools]
-    if tool is not None:
-        tool = bare[tools.index(tool)]
-    return bare, ask.format(n=about), tool
+    return tools, pick(r, DRILL_ASK).format(n=about), tool
 
 
 def result(r: Random, held: bool) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from model import Model, Rows, Shape
 from torch import Tensor, nn
 
 SEED = 1
-STEPS = 5000
+STEPS = 5600
 PEAK = 3e-3
 WARM_UP = 60
 DECAY = 0.5  # the learning rate falls to zero over this last part of the run

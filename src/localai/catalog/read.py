@@ -116,8 +116,9 @@ class _Entry:
             return None
         self._walk(node, compat.TOP, "")
         self.name = self._spec.get("name", "")
-        if not self.name and "name" not in node.entries:
-            self._problem(node.line, "name", "is missing; it is what requests call the model.")
+        if not self.name and not self._has_problem("name"):
+            line = node.lines.get("name", node.line)
+            self._problem(line, "name", "is missing; it is what requests call the model.")
         model_path = None if self.problems else self._model_path(node)
         return None if self.problems else self._build(node, model_path)
 
@@ -209,6 +210,9 @@ class _Entry:
             self._spec["stop"] = tuple(dict.fromkeys((*self._spec.get("stop", ()), *value)))
         else:
             self._spec[key.name] = value
+
+    def _has_problem(self, path: str) -> bool:
+        return any(f": {path}: " in problem for problem in self.problems)
 
     def _problem(self, line: int, path: str, message: str) -> None:
         self.problems.append(f"{self._shown}:{line}: {path}: {message}")

@@ -86,8 +86,9 @@ def documents(text: str) -> Iterator[Node]:
             if repaired is None:
                 raise YamlProblem(_line(error), _sentence(error)) from error
             text = repaired
-        except yaml.YAMLError as error:
-            raise YamlProblem(1, " ".join(str(error).split())) from error
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            raise YamlProblem(line, f"this is not YAML: {error.reason}.") from error
     raise YamlProblem(1, f"the file holds more than {MOST_REPAIRS} unknown escapes.")
 
 

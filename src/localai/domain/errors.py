@@ -37,6 +37,7 @@ stable: dialects map it to a status, and it crosses the wire together with `fiel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -223,7 +224,7 @@ class QueueFull(CapacityError):
     def __init__(self, model: str, *, limit: int, retry_after_s: float) -> None:
         super().__init__(
             f"{limit} requests wait for the model {model!r} already, which is the limit.",
-            hint=f"Try again in {retry_after_s:.0f} s.",
+            hint=f"Try again in {math.ceil(retry_after_s)} s.",
             model=model,
             limit=limit,
             retry_after_s=retry_after_s,
@@ -238,7 +239,7 @@ class CoolingDown(CapacityError):
     def __init__(self, model: str, *, retry_after_s: float, reason: str) -> None:
         super().__init__(
             f"The model {model!r} failed to start a moment ago: {reason}",
-            hint=f"It is tried again after {retry_after_s:.0f} s, or as soon as its files change.",
+            hint=f"It is tried again after {math.ceil(retry_after_s)} s, or as soon as its files change.",
             model=model,
             retry_after_s=retry_after_s,
             reason=reason,

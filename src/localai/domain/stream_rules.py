@@ -55,9 +55,13 @@ class _ChoiceState:
 
 
 class StreamRules:
-    """Checks one stream, event by event, and completes the blocks on the way."""
+    """Checks one stream, event by event, and completes the blocks on the way.
 
-    def __init__(self) -> None:
+    `choices` is how many there must be; None leaves it open.
+    """
+
+    def __init__(self, choices: int | None = None) -> None:
+        self._expected = choices
         self._choices: dict[int, _ChoiceState] = {}
         self._started: set[int] = set()
         self.done = False
@@ -159,6 +163,8 @@ class StreamRules:
     def _finish(self, event: Finished) -> None:
         if not self._started or any(not state.ended for state in self._choices.values()):
             raise _broken(event, "a choice has not ended")
+        if self._expected is not None and len(self._choices) != self._expected:
+            raise _broken(event, f"{len(self._choices)} of {self._expected} choices came")
         self.done = True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -34,6 +34,18 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._services = services
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Like uvicorn's, which in the end raises the signal again: that would end us here,
+
+        before the workers are stopped and their sockets removed.
+        """
+        with super().capture_signals():
+            try:
+                yield
+            finally:
+                self._captured_signals.clear()
 
     async def run_on(
         self,

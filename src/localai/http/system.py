@@ -78,7 +78,7 @@ class SystemEndpoints:
     async def docs(self, _request: Request) -> Response:
         """A page that shows the description; it loads nothing from elsewhere."""
         page = resources.files("localai.http").joinpath("assets/docs.html").read_bytes()
-        policy = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'"
+        policy = "default-src 'self'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'"
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
 
 

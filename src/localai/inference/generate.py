@@ -41,9 +41,9 @@ async def generate(
 
     Never raises a domain error: the stream ends with Failed instead. Closing it cancels.
     """
-    rules = StreamRules()
+    rules = StreamRules(request.choices)
     try:
-        complete = await library.prepare(spec)
+        complete = await library.prepare(spec, backend=request.backend)
         async with aclosing(pool.run(complete, with_defaults(request, complete))) as batches:
             async for batch in batches:
                 yield [rules.feed(event) for event in batch]

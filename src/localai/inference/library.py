@@ -12,6 +12,7 @@ from localai.catalog.gguf import read_gguf
 from localai.catalog.resolve import resolve
 from localai.domain.errors import ModelFileInvalid, ModelNotFound
 from localai.observe.log import logger
+from localai.supervisor import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,13 +72,18 @@ class Library:
             raise ModelNotFound(name, near=tuple(near))
         return spec
 
-    async def prepare(self, spec: ModelSpec) -> ModelSpec:
-        """`spec` without gaps. Raises ModelFileInvalid when its weights cannot be used."""
-        done = self._completed.get(spec.name)
-        if done is not None and done.revision == spec.revision:
-            return done
-        completed = await asyncio.to_thread(self._complete, spec)
-        self._completed[spec.name] = completed
+    async def prepare(self, spec: ModelSpec, *, backend: str | None = None) -> ModelSpec:
+        """`spec` without gaps; `backend` is the engine a request wants instead of the model's own.
+
+        Raises ModelFileInvalid when its weights cannot be used, BackendNotInstalled.
+        """
+        completed = self._completed.get(spec.name)
+        if completed is None or completed.revision != spec.revision:
+            completed = await asyncio.to_thread(self._complete, spec)
+            self._completed[spec.name] = completed
+        if backend and manifest.find(backend) != manifest.find(completed.backend or ""):
+            other = manifest.find(backend).name
+            return replace(completed, name=f"{completed.name}@{other}", backend=other)
         return completed
 
     def _complete(self, spec: ModelSpec) -> ModelSpec:

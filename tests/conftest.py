@@ -1,0 +1,41 @@
+"""What tests of several rooms share: one running server, and servers of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import LiveServer, fill_models
+
+StartServer = Callable[..., LiveServer]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of the shared server; nobody changes them."""
+    return fill_models(tmp_path_factory.mktemp("shared") / "models")
+
+
+@pytest.fixture(scope="session")
+def server(models: Path) -> Iterator[LiveServer]:
+    """One server for every test that leaves it as it was."""
+    with LiveServer(models) as running:
+        yield running
+
+
+@pytest.fixture
+def start_server() -> Iterator[StartServer]:
+    """Start servers that end with the test."""
+    started: list[LiveServer] = []
+
+    def start(folder: Path, *arguments: str, **more: Any) -> LiveServer:
+        running = LiveServer(folder, *arguments, **more)
+        started.append(running)
+        return running.__enter__()
+
+    yield start
+    for running in started:
+        running.stop()
