@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 _TEXT = re.compile(rb'"content":"(?!")')  # a delta with text; the role chunk has none
-_END = b"0\r\n\r\n"
+_END = b"\r\n0\r\n\r\n"
 _CONTENT = b'"content":"'
 PROMPT = "Write about the weather in the mountains, and about the people who live there."
 
@@ -36,6 +36,7 @@ class _Stream(asyncio.Protocol):
     def __init__(self) -> None:
         self.done = asyncio.get_running_loop().create_future()
         self.pieces: list[bytes] = []
+        self.tail = b""
         self.first_s = 0.0
         self.last_s = 0.0
 
@@ -46,7 +47,8 @@ class _Stream(asyncio.Protocol):
         self.pieces.append(data)
         if not self.first_s and _TEXT.search(data):
             self.first_s = time.perf_counter()
-        if data.endswith(_END):
+        self.tail = data[-len(_END) :] if len(data) >= len(_END) else (self.tail + data)[-len(_END) :]
+        if self.tail.endswith(_END):
             self.last_s = time.perf_counter()
             if not self.done.done():
                 self.done.set_result(None)

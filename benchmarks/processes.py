@@ -23,12 +23,13 @@ _POLL_S = 0.004
 
 
 @contextlib.contextmanager
-def models_folder(files: dict[str, str]) -> Iterator[Path]:
-    """A folder with these YAML files."""
+def models_folder(name: str, text: str, weights: Path | None = None) -> Iterator[Path]:
+    """A folder with one model file, and the weights that it calls `weights.gguf`."""
     folder = Path(tempfile.mkdtemp(prefix="localai-bench-"))
     try:
-        for name, text in files.items():
-            (folder / f"{name}.yaml").write_text(f"name: {name}\n{text}", encoding="utf-8")
+        (folder / f"{name}.yaml").write_text(f"name: {name}\n{text}", encoding="utf-8")
+        if weights is not None:
+            (folder / "weights.gguf").symlink_to(weights)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

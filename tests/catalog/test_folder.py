@@ -244,22 +244,20 @@ def test_links_may_lead_out_of_the_folder(folder: Path, tmp_path: Path) -> None:
     (folder / "w.gguf").symlink_to(weights(tmp_path / "elsewhere.gguf"))
     (folder / "dead.gguf").symlink_to(tmp_path / "nothing")
     (folder / "loop").symlink_to(folder)
-    catalog = ModelFolder(folder).refresh()
-    assert list(catalog.specs)[-1] == "w"
-    assert "dead" not in catalog.specs
+    assert list(ModelFolder(folder).refresh().specs) == ["w"]
 
 
-def test_a_folder_of_ten_thousand_files_is_rechecked_quickly(folder: Path) -> None:
-    for number in range(10_000):
+def test_a_large_folder_is_rechecked_quickly(folder: Path) -> None:
+    for number in range(2_000):
         (folder / f"{number}.yaml").write_text(f"name: m{number}\n")
     models = ModelFolder(folder)
-    assert len(models.refresh().specs) == 10_000
+    assert len(models.refresh().specs) == 2_000
     times = []
     for _ in range(3):
         began = time.perf_counter()
         models.refresh()
         times.append(time.perf_counter() - began)
-    assert min(times) < 0.5  # about 0.07 s here; reading them all again takes seconds
+    assert min(times) < 0.15  # about 0.015 s; reading them all again takes half a second
 
 
 # ---- the check at the start

@@ -184,7 +184,9 @@ def test_kept_mappings_are_plain_values() -> None:
     ],
 )
 def test_an_address_stands_for_the_file_it_ends_in(address: str, file: str) -> None:
-    assert one(f"name: a\nparameters: {{model: '{address}'}}\n").model_path == MODELS / file
+    models = read(f"name: a\nparameters: {{model: '{address}'}}\n")
+    assert models.specs[0].model_path == MODELS / file
+    assert "m.yaml:2: parameters.model: nothing is downloaded" in models.warnings[0]
 
 
 # ---- problems

@@ -9,7 +9,7 @@ FOLDERS = ("src", "tests", "benchmarks", "training", "docs", "webui", "requireme
 LARGEST_TEXT_BYTES = 1_000_000
 
 # A path that exists on one machine only; placeholders such as /path/to/models are fine.
-MACHINE_PATH = re.compile(r"(?:^|[^A-Za-z0-9_.~-])/(?:work|root|opt|farm|home|Users)/[A-Za-z.]")
+MACHINE_PATH = re.compile(r"(?:^|[^A-Za-z0-9_.~-])/(?:work|root|opt|farm|home|Users)/[a-z.]")
 
 
 def texts() -> Iterator[tuple[Path, str]]:

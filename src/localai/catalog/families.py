@@ -34,7 +34,7 @@ def _family(
     return Family(tuple(names.split()), sampling)
 
 
-# The most specific name that occurs in a model's name decides; the order here does not matter.
+# The longest of these names that occurs in a model's name decides; their order does not matter.
 FAMILIES: Final = (
     _family("qwen3.5 qwen3.6 qwen3.8", 0.7, 0.8, 20, 0.0, presence_penalty=1.5),
     _family("qwen3-coder qwen3-next qwen3-vl", 0.7, 0.8, 20, 0.0),
@@ -74,10 +74,13 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![a-z]){body}" + (r"(?!\d)(?!\d*b(?![a-z]))" if ends_in_digit else ""))
 
 
-_PATTERNS: Final = sorted(
-    ((_pattern(name), family) for family in FAMILIES for name in family.names),
-    key=lambda entry: len(entry[0].pattern),
-    reverse=True,
+_PATTERNS: Final = tuple(
+    (_pattern(name), family)
+    for name, family in sorted(
+        ((name, family) for family in FAMILIES for name in family.names),
+        key=lambda entry: len(entry[0]),
+        reverse=True,
+    )
 )
 
 

@@ -288,7 +288,7 @@ def _list(folder: Path, config_file: Path | None) -> Listing:
     yaml: dict[str, Stamp] = {}
     weights: dict[str, Stamp] = {}
     try:
-        _list_into(str(folder), 0, yaml, weights)
+        _list_into(str(folder), 0, yaml, weights, {folder.stat().st_ino})
     except OSError as error:
         problem = f"The models folder {folder} cannot be read: {error.strerror}."
         return Listing(yaml, weights, problem)
@@ -300,21 +300,25 @@ def _list(folder: Path, config_file: Path | None) -> Listing:
     return Listing(listed, dict(by_depth))
 
 
-def _list_into(folder: str, depth: int, yaml: dict[str, Stamp], weights: dict[str, Stamp]) -> None:
+def _list_into(
+    folder: str, depth: int, yaml: dict[str, Stamp], weights: dict[str, Stamp], seen: set[int]
+) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
-            name = entry.name
+            name = entry.name.lower()
             if name.startswith("."):
                 continue
-            wanted = weights if name.lower().endswith(".gguf") else None
-            if depth == 0 and name.lower().endswith((".yaml", ".yml")):
-                wanted = yaml
-            if wanted is None:
-                if depth < DEEPEST and entry.is_dir():
-                    with suppress(OSError):
-                        _list_into(entry.path, depth + 1, yaml, weights)
-                continue
-            with suppress(OSError):  # gone already, or a link to nothing
-                found = entry.stat()
-                if not entry.is_dir():
-                    wanted[entry.path] = (found.st_mtime_ns, found.st_size, found.st_ino)
+            with suppress(OSError):  # gone already, a link to nothing, a folder not for us
+                if name.endswith(".gguf"):
+                    _add_file(entry, weights)
+                elif name.endswith((".yaml", ".yml")) and depth == 0:
+                    _add_file(entry, yaml)
+                elif depth < DEEPEST and entry.is_dir() and entry.stat().st_ino not in seen:
+                    seen.add(entry.stat().st_ino)  # a link may lead back to where we came from
+                    _list_into(entry.path, depth + 1, yaml, weights, seen)
+
+
+def _add_file(entry: os.DirEntry[str], files: dict[str, Stamp]) -> None:
+    if not entry.is_dir():
+        found = entry.stat()
+        files[entry.path] = (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -192,8 +192,12 @@ class _Entry:
         except BadValue as bad:
             self._problem(line, path, str(bad))
             return
-        if value is not None:
-            self._store(key, value)
+        if value is None:
+            return
+        named = value if isinstance(value, tuple) else (value,)
+        if (key.is_file or key.name == "model") and any(map(values.is_address, named)):
+            self._warn(line, path, "nothing is downloaded; the file must be in the models folder.")
+        self._store(key, value)
 
     def _store(self, key: Key, value: Any) -> None:
         if key.is_file:

@@ -42,6 +42,7 @@ class LlamaServer:
 
     def __init__(self, address: str, *, key: str, slots: int) -> None:
         self._slots = slots
+        self._context_size = 0  # tokens; `properties` finds it out
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
         headers = {"Authorization": f"Bearer {key}"}
         # llama-server closes a connection at will after an answer, so none is used twice.
@@ -69,7 +70,8 @@ class LlamaServer:
         """The server's `/props`."""
         async with self._session.get(f"{self._base}/props") as response:
             properties: dict[str, Any] = msgspec.json.decode(await response.read())
-            return properties
+        self._context_size = properties["default_generation_settings"]["n_ctx"]
+        return properties
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
         """Answer `request` as events; closing the iterator stops the engine.
@@ -116,6 +118,7 @@ class LlamaServer:
         self, request: GenerationRequest, translator: chunks.Translator
     ) -> AsyncGenerator[Sequence[Event], None]:
         path, body = self._endpoint(request)
+        requests.bound_look_back(body, self._context_size)
         translate = _reader(path, translator)
         async with self._session.post(self._base + path, json=body) as response:
             if response.status != 200:  # noqa: PLR2004 - HTTP's "OK"

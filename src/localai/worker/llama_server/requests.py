@@ -57,6 +57,17 @@ def sampling_body(sampling: Sampling) -> dict[str, Any]:
     return body
 
 
+def bound_look_back(body: dict[str, Any], context_size: int) -> None:
+    """Let the penalties look back at most the whole context; -1, which means that, included.
+
+    llama-server takes no -1, and allocates as many places as it is told: gigabytes, if asked.
+    """
+    for name in ("repeat_last_n", "dry_penalty_last_n"):
+        asked = body.get(name)
+        if asked is not None:
+            body[name] = context_size if asked < 0 else min(asked, context_size)
+
+
 def _common_body(request: GenerationRequest) -> dict[str, Any]:
     body = sampling_body(request.sampling)
     body |= {"stream": True, "cache_prompt": True, "return_progress": True}
