@@ -1,5 +1,6 @@
 """What fills the gaps of requests and specs."""
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -105,6 +106,17 @@ def test_effort_and_grammar_of_the_file_are_defaults() -> None:
     assert (filled.reasoning_effort, filled.output) == ("high", JsonValue())
     with_tools = replace(CHAT, tools=(ToolSpec(name="t"),))
     assert with_defaults(with_tools, spec).output == PlainText()
+
+
+def test_template_variables_of_file_and_request_are_merged() -> None:
+    key = "chat_template_kwargs"
+    spec = ModelSpec(name="m", settings={key: {"thinking": True, "style": "old"}})
+    assert json.loads(with_defaults(CHAT, spec).engine_options[key])["thinking"] is True
+    asked = replace(CHAT, engine_options={key: '{"style": "new"}', "other": "x"})
+    options = with_defaults(asked, spec).engine_options
+    assert json.loads(options[key]) == {"thinking": True, "style": "new"}
+    assert options["other"] == "x"
+    assert with_defaults(asked, ModelSpec(name="m")).engine_options is asked.engine_options
 
 
 # ---- specs

@@ -152,12 +152,11 @@ PARAMETERS: Final[Mapping[str, Key | Section]] = {
     "ignore_eos": Key(Place.SAMPLING, "ignore_eos", values.flag),
     **_setting(_unless(0, _COUNT), "batch"),
     **_setting(values.number(0.0, 1e9), "rope_freq_base", "rope_freq_scale"),
-    **_setting(values.text, "pooling"),
     "tfz": NOTHING,  # no engine has tail-free sampling any more
     **_all(
         LATER,
         "n echo language translate logprobs top_logprobs negative_prompt negative_prompt_scale "
-        "clip_skip tokenizer encoding_format pooling_half_life_tokens model_base_name",
+        "clip_skip tokenizer encoding_format pooling pooling_half_life_tokens model_base_name",
     ),
 }
 
@@ -206,14 +205,13 @@ ENGINE: Final[Mapping[str, Key | Section]] = {
     **_setting(values.text, "main_gpu", "tensor_split", "grammar"),
     **_setting(values.switch, "flash_attention"),
     **_setting(values.one_of(*_CACHE_TYPES), "cache_type_k", "cache_type_v"),
-    **_setting(values.one_of("none", "linear", "yarn", "longrope"), "rope_scaling"),
+    **_setting(values.one_of("none", "linear", "yarn"), "rope_scaling"),
     **_setting(_REAL, "yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow"),
     **_setting(_REAL, "lora_scale"),
     **_setting(values.numbers, "lora_scales"),
     **_setting(_unless(0, _COUNT), "n_draft"),
-    **_file(values.file, "mmproj", "draft_model", "lora_adapter", "lora_base"),
+    **_file(values.file, "mmproj", "draft_model", "lora_adapter"),
     **_file(values.files, "lora_adapters"),
-    **_setting(values.texts, "overrides"),
     **_MIROSTAT,
 }
 
@@ -246,7 +244,7 @@ TOP: Final[Mapping[str, Key | Section]] = {
     # Acted on by LocalAI only
     **_all(
         LATER,
-        "concurrency_groups download_files artifacts mcp agent compression proxy router pii "
+        "concurrency_groups lora_base overrides download_files artifacts mcp agent compression proxy router pii "
         "pii_detection mitm pipeline roles cutstrings extract_regex trimspace trimsuffix "
         "prompt_cache_path prompt_cache_all prompt_cache_ro quantization load_format "
         "gpu_memory_utilization trust_remote_code enforce_eager swap_space max_model_len "

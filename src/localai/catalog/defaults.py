@@ -5,6 +5,7 @@ Everything here is a pure function. Order: request over YAML over family over ge
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, Final, TypedDict, Unpack
@@ -26,6 +27,7 @@ from localai.domain.generation import (
 from localai.domain.parts import Message, Role, Text
 from localai.hardware import Hardware
 
+TEMPLATE_VARIABLES: Final = "chat_template_kwargs"  # in settings and in engine_options
 DEFAULT_BACKEND: Final = "llama-cpp"
 GENERAL_SAMPLING: Final = Sampling(temperature=0.9, top_p=0.95, top_k=40, min_p=0.0)
 
@@ -77,6 +79,7 @@ def with_defaults(request: GenerationRequest, spec: ModelSpec) -> GenerationRequ
         stop=tuple(dict.fromkeys((*spec.stop, *request.stop))),
         output=_output(request, spec),
         reasoning_effort=effort,
+        engine_options=_engine_options(request, spec),
     )
 
 
@@ -86,6 +89,15 @@ def _output(request: GenerationRequest, spec: ModelSpec) -> OutputFormat:
     if gbnf and isinstance(request.output, PlainText) and not request.tools:
         return Grammar(gbnf=gbnf)
     return request.output
+
+
+def _engine_options(request: GenerationRequest, spec: ModelSpec) -> Mapping[str, str]:
+    """Add the file's template variables, as JSON text; the request's own win."""
+    said = spec.settings.get(TEMPLATE_VARIABLES)
+    if not said:
+        return request.engine_options
+    asked = json.loads(request.engine_options.get(TEMPLATE_VARIABLES, "{}"))
+    return {**request.engine_options, TEMPLATE_VARIABLES: json.dumps({**said, **asked})}
 
 
 def over(first: Sampling, second: Sampling) -> Sampling:

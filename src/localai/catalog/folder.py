@@ -28,7 +28,7 @@ STARTER_NAME: Final = "local-ai-starter"
 STARTER_TEMPERATURE: Final = 0.7
 
 # Files beside the weights that belong to a spec; a change of theirs is a change of the model.
-FILE_SETTINGS: Final = ("mmproj", "draft_model", "lora_adapter", "lora_base", "lora_adapters")
+FILE_SETTINGS: Final = ("mmproj", "draft_model", "lora_adapter", "lora_adapters")
 
 
 # What tells one state of a file from another: modified (ns), size (bytes), inode. A plain tuple,

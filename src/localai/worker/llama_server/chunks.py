@@ -236,6 +236,7 @@ class Translator:
         self.prompt_tokens = 0
         self.cached_tokens = 0
         self.completion_tokens = 0
+        self.called_tools = False
         self.generated = 0  # tokens of the choice under way, where each chunk says so
         self.timings = Timings()
 
@@ -304,6 +305,7 @@ class Translator:
         if delta.content or (logprobs and not delta.reasoning_content and not delta.tool_calls):
             blocks.text(_TEXT, delta.content or "", out, logprobs)
         for call in delta.tool_calls or ():
+            self.called_tools = True
             blocks.tool_call(call, out)
         if choice.finish_reason is not None:
             blocks.close(out)

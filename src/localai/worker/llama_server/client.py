@@ -23,6 +23,7 @@ from localai.domain.events import (
 from localai.domain.generation import Chat, Completion, GenerationRequest
 from localai.domain.parts import Text
 from localai.worker.llama_server import chunks, requests
+from localai.worker.llama_server.forced_calls import ForcedCalls, must_call
 from localai.worker.stop_guard import StopGuard
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class LlamaServer:
     def __init__(self, address: str, *, key: str, slots: int) -> None:
         self._slots = slots
         self._context_size = 0  # tokens; `properties` finds it out
+        self._forced_calls = ForcedCalls(self._stream, self._post)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
         headers = {"Authorization": f"Bearer {key}"}
         # llama-server closes a connection at will after an answer, so none is used twice.
@@ -83,14 +85,17 @@ class LlamaServer:
             prompt_logprobs = await self._score_prompt(request)
         finished: list[chunks.Translator] = []
         guarded = requests.matches_stops_itself(request)
-        together = 1 if guarded else self._slots
+        forced = must_call(request)
+        together = 1 if guarded or forced else self._slots
         for first in range(0, request.choices, together):
             turn = _turn(request, first, min(together, request.choices - first))
             translator = chunks.Translator(
                 logprobs=request.logprobs, first_choice=first, prompt_logprobs=prompt_logprobs
             )
             answer = self._stream(turn, translator)
-            if guarded:
+            if forced:
+                answer = self._forced_calls.answer(turn, translator)
+            elif guarded:
                 answer = _until_stop(answer, StopGuard(request.stop), translator)
             elif request.max_tokens == 0:
                 answer = _without_text(answer, translator)

@@ -6,12 +6,12 @@ rules, literals, character classes, groups, alternatives and the repetitions `? 
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
 _TOKEN = re.compile(
-    r"""\s+ | "(?:[^"\\]|\\.)*" | \[(?:[^\]\\]|\\.)*\] | \{[0-9, ]*\} | [A-Za-z0-9_-]+ | [()|?*+.]""", re.VERBOSE
+    r"""\s+ | "(?:[^"\\]|\\.)*" | \[(?:[^\]\\]|\\.)*\] | \{[0-9, ]*\} | [A-Za-z0-9_-]+ | [()|?*+.]""",
+    re.VERBOSE,
 )
 _RULE = re.compile(r"^\s*([A-Za-z0-9_-]+)\s*::=\s*(.*)$", re.MULTILINE)
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.)", re.DOTALL)
@@ -48,7 +48,7 @@ class Gbnf:
         options = [self._of_sequence(option, depth) for option in _alternatives(_tokens(part))]
         if len(options) == 1:
             return options[0]
-        return Beginning(os.path.commonprefix([option.text for option in options]), is_whole=False)
+        return Beginning(_common([option.text for option in options]), is_whole=False)
 
     def _of_sequence(self, tokens: list[str], depth: int) -> Beginning:
         text = ""
@@ -75,6 +75,15 @@ class Gbnf:
         return Beginning(inner.text, is_whole=inner.is_whole and not sign)
 
 
+def _common(texts: list[str]) -> str:
+    """The longest text that all of `texts` begin with."""
+    first, last = min(texts), max(texts)
+    length = 0
+    while length < len(first) and first[length] == last[length]:
+        length += 1
+    return first[:length]
+
+
 def _tokens(text: str) -> list[str]:
     return [token for token in _TOKEN.findall(text) if not token.isspace()]
 
@@ -83,12 +92,12 @@ def _alternatives(tokens: list[str]) -> list[list[str]]:
     """Split at the `|` outside of groups."""
     found: list[list[str]] = [[]]
     depth = 0
-    for token in tokens:
-        depth += (token == "(") - (token == ")")
-        if token == "|" and depth == 0:
+    for piece in tokens:
+        depth += (piece == "(") - (piece == ")")
+        if piece == "|" and depth == 0:
             found.append([])
         else:
-            found[-1].append(token)
+            found[-1].append(piece)
     return found
 
 
@@ -96,20 +105,22 @@ def _items(tokens: list[str]) -> list[list[str]]:
     """Split a sequence into literals, names and groups, each with its repetition sign."""
     items: list[list[str]] = []
     depth = 0
-    for token in tokens:
-        if depth:
-            items[-1].append(token)
-        elif token[0] in "?*+{" and items:
-            items[-1].append(token)
+    for piece in tokens:
+        if depth or (piece[0] in "?*+{" and items):
+            items[-1].append(piece)
         else:
-            items.append([token])
-        depth += (token == "(") - (token == ")")
+            items.append([piece])
+        depth += (piece == "(") - (piece == ")")
     return items
 
 
-def _literal(token: str) -> str:
+def _literal(piece: str) -> str:
     def character(match: re.Match[str]) -> str:
         code = match[1]
-        return chr(int(code[1:], 16)) if code[0] in "xu" and len(code) > 1 else _ESCAPED.get(code, code)
+        return (
+            chr(int(code[1:], 16))
+            if code[0] in "xu" and len(code) > 1
+            else _ESCAPED.get(code, code)
+        )
 
-    return _ESCAPE.sub(character, token[1:-1])
+    return _ESCAPE.sub(character, piece[1:-1])

@@ -1,0 +1,237 @@
+"""What a live server says of itself: models, health, metrics, its own description."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+
+from localai.version import __version__
+from tests.conftest import StartServer
+from tests.live import LiveServer, echo_yaml, wait_until, write_models
+
+METRICS = {
+    "localai_requests_total",
+    "api_call_count",
+    "localai_time_to_first_token_seconds_count",
+    "localai_prompt_tokens_total",
+    "localai_cached_prompt_tokens_total",
+    "localai_completion_tokens_total",
+    "localai_failures_total",
+    "localai_server_memory_bytes",
+    "localai_running_requests",
+    "localai_waiting_requests",
+    "localai_workers",
+    "localai_worker_memory_bytes",
+}
+
+
+def test_models_are_listed(server: LiveServer) -> None:
+    with server.openai() as client:
+        listed = {model.id: model for model in client.models.list()}
+    assert {"text", "stopping", "noise", "team/echo", "slow", "other-name"} <= set(listed)
+    assert list(listed) == sorted(listed)
+    assert {model.object for model in listed.values()} == {"model"}
+    assert all(model.created > 0 for model in listed.values())
+
+
+def test_models_are_filtered(server: LiveServer) -> None:
+    found = server.get("/v1/models?filter=^(text|slow)$").json["data"]
+    assert [model["id"] for model in found] == ["slow", "text"]
+    reply = server.get("/v1/models?filter=(")
+    assert reply.status == 400
+    assert reply.error["param"] == "filter"
+
+
+@pytest.mark.parametrize("path", ["/v1/models/team/echo", "/models/team%2Fecho", "/v1/models/text"])
+def test_one_model_is_shown(server: LiveServer, path: str) -> None:
+    reply = server.get(path)
+    assert reply.status == 200
+    assert reply.json["id"] in {"team/echo", "text"}
+
+
+def test_the_client_retrieves_a_name_with_a_slash(server: LiveServer) -> None:
+    with server.openai() as client:
+        assert client.models.retrieve("team/echo").id == "team/echo"
+        with pytest.raises(openai.NotFoundError) as caught:
+            client.models.retrieve("team/ecko")
+    assert "team/echo" in caught.value.message
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/models"])
+def test_paths_exist_with_and_without_v1_and_a_slash_behind(server: LiveServer, path: str) -> None:
+    assert server.get(path).json == server.get(path + "/").json
+
+
+def test_health_and_version(server: LiveServer) -> None:
+    for path in ("/healthz", "/readyz"):
+        reply = server.get(path)
+        assert (reply.status, reply.body) == (200, b"")
+    assert server.get("/version").json == {"version": __version__}
+    assert server.request("HEAD", "/healthz").status == 200
+
+
+def test_metrics_count(server: LiveServer) -> None:
+    def values() -> list[float]:
+        route = "/v1/chat/completions"
+        return [
+            server.metric("localai_requests_total", route=route, status="200"),
+            server.metric("api_call_count", method="POST", path=route),
+            server.metric("localai_time_to_first_token_seconds_count", model="team/echo"),
+            server.metric("localai_prompt_tokens_total", model="team/echo"),
+            server.metric("localai_completion_tokens_total", model="team/echo"),
+        ]
+
+    before = values()
+    assert server.say("team/echo", "one two three").status == 200
+    assert [now - then for now, then in zip(values(), before, strict=True)] == [1, 1, 1, 3, 3]
+    text = server.get("/metrics").body.decode()
+    assert {name for name in METRICS if not re.search(rf"^{name}(\{{| )", text, re.MULTILINE)} <= {
+        "localai_failures_total"
+    }
+    assert server.metric("localai_workers", model="team/echo") == 1
+    assert server.metric("localai_worker_memory_bytes", model="team/echo") > 1e6
+    assert server.metric("localai_server_memory_bytes") > 1e6
+
+
+def test_a_streamed_answer_counts_as_well(server: LiveServer) -> None:
+    before = server.metric("localai_completion_tokens_total", model="team/echo")
+    firsts = server.metric("localai_time_to_first_token_seconds_count", model="team/echo")
+    assert server.say("team/echo", "one two three", stream=True).status == 200
+    assert server.metric("localai_completion_tokens_total", model="team/echo") == before + 3
+    now = server.metric("localai_time_to_first_token_seconds_count", model="team/echo")
+    assert now == firsts + 1
+
+
+def test_failures_count(server: LiveServer) -> None:
+    before = server.metric("localai_failures_total", kind="model_not_found")
+    server.say("nobody-knows-it", "Hi")
+    assert server.metric("localai_failures_total", kind="model_not_found") == before + 1
+
+
+def test_unknown_paths_make_no_new_metrics(server: LiveServer) -> None:
+    for number in range(3):
+        server.get(f"/nothing/{number}")
+    text = server.get("/metrics").body.decode()
+    assert "/nothing" not in text
+    assert server.metric("localai_requests_total", route="other", status="404") >= 3
+
+
+def test_the_metrics_can_be_switched_off(tmp_path: Any, start_server: StartServer) -> None:
+    folder = write_models(tmp_path / "models", {"echo.yaml": echo_yaml("echo")})
+    server = start_server(folder, "--disable-metrics-endpoint")
+    assert server.get("/metrics").status == 404
+    assert "/metrics" not in server.get("/openapi.json").json["paths"]
+
+
+# ---- the description
+
+
+def references(value: Any) -> Iterator[str]:
+    """Every $ref in a document."""
+    match value:
+        case dict():
+            for key, inner in value.items():
+                if key == "$ref":
+                    yield inner
+                else:
+                    yield from references(inner)
+        case list():
+            for inner in value:
+                yield from references(inner)
+
+
+def test_the_description_has_no_loose_ends(server: LiveServer) -> None:
+    document = server.get("/openapi.json").json
+    assert document["openapi"].startswith("3.1")
+    found = set(references(document))
+    assert found
+    for reference in found:
+        at: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            at = at[step]
+        assert at
+    operations = [row for path in document["paths"].values() for row in path.values()]
+    identities = [row["operationId"] for row in operations]
+    assert len(set(identities)) == len(identities)
+    for row in operations:
+        assert row["summary"]
+        assert row["responses"]["200"]
+    for path, methods in document["paths"].items():
+        wanted = set(re.findall(r"\{(\w+)\}", path))
+        for row in methods.values():
+            assert {item["name"] for item in row.get("parameters", ())} == wanted
+
+
+def test_the_description_has_every_route_and_they_exist(server: LiveServer) -> None:
+    document = server.get("/openapi.json").json
+    shown = {
+        f"{method.upper()} {path}"
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+    assert shown == {
+        "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/edits",
+        "GET /v1/models", "GET /v1/models/{model}", "GET /healthz", "GET /readyz",
+        "GET /version", "GET /openapi.json", "GET /docs", "GET /metrics",
+    }  # fmt: skip
+    for row in shown:
+        method, _, path = row.partition(" ")
+        reply = server.request(method, path.replace("{model}", "text"), b"" if method == "POST" else None)
+        assert reply.status in {200, 400}, row
+
+
+def test_the_bodies_are_described(server: LiveServer) -> None:
+    document = server.get("/openapi.json").json
+    operation = document["paths"]["/v1/chat/completions"]["post"]
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    body = document["components"]["schemas"][reference.rpartition("/")[2]]
+    assert {"messages", "model", "stream", "temperature"} <= body["properties"].keys()
+    assert "text/event-stream" in operation["responses"]["200"]["content"]
+
+
+def test_the_documentation_page_needs_no_other_host(server: LiveServer) -> None:
+    reply = server.get("/docs")
+    assert reply.status == 200
+    assert reply.headers["content-type"].startswith("text/html")
+    page = reply.body.decode()
+    assert "openapi.json" in page
+    assert re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}", page) == []
+    assert "default-src 'self'" in reply.headers["content-security-policy"]
+
+
+def test_a_server_that_loads_is_alive_and_not_ready(tmp_path: Any, start_server: StartServer) -> None:
+    folder = write_models(tmp_path / "models", {"echo.yaml": echo_yaml("echo", load_s=600)})
+    server = LiveServer(folder, "echo")
+    try:
+        port = wait_until(lambda: _free_port_of(server), "the listening socket")
+        server.url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: server.get("/readyz").status == 503, "an answer")
+        reply = server.get("/readyz")
+        assert "echo" in reply.json["reason"]
+        assert reply.headers["retry-after"]
+        assert server.get("/healthz").status == 200
+    finally:
+        assert server.stop() == 0
+
+
+def _free_port_of(server: LiveServer) -> int:
+    """The port a server listens on before it says so, from the table of the kernel."""
+    inodes = set()
+    from pathlib import Path
+
+    try:
+        for entry in Path(f"/proc/{server.process.pid}/fd").iterdir():
+            found = re.match(r"socket:\[(\d+)\]", str(entry.readlink()))
+            if found:
+                inodes.add(found[1])
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[9] in inodes and fields[3] == "0A":
+                return int(fields[1].rpartition(":")[2], 16)
+    except OSError:
+        return 0
+    return 0
