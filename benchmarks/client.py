@@ -118,5 +118,7 @@ async def status(port: int, path: str) -> int:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         line = await reader.readline()
         return int(line.split()[1]) if line else 0
+    except OSError:  # it has just stopped
+        return 0
     finally:
         writer.close()

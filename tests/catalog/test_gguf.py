@@ -146,7 +146,7 @@ def test_a_large_vocabulary_is_read_quickly_and_not_kept(tmp_path: Path) -> None
         times.append(time.perf_counter() - began)
     assert facts.vocabulary_size == 150_000
     assert not any(key.startswith("tokenizer.ggml.") for key in facts.values)
-    assert min(times) < 0.15
+    assert min(times) < 0.5  # about 0.04 s on a quiet machine
 
 
 def finish(writer: gguf.GGUFWriter) -> None:
@@ -218,6 +218,7 @@ LIST = struct.pack("<I", STRING)
         ((pair("a", STRING, struct.pack("<Q", HUGE)),), "the limit is"),
         ((pair("a", STRING, struct.pack("<Q", 100_000)),), "but the file ends"),
         ((pair("a", BOOL, b"\x02"),), "a yes-or-no value is 0 or 1"),
+        ((pair("a", 6, struct.pack("<f", float("nan"))),), "is nan, no number"),
         ((pair("a", ARRAY, LIST + struct.pack("<Q", HUGE)),), "the limit is 16000000"),
         ((pair("a", ARRAY, LIST + struct.pack("<Q", 10_000_000)),), "but the file ends"),
         ((pair("a", ARRAY, LIST + struct.pack("<QQ", 2, 100_000)),), "ends after the file does"),
@@ -257,6 +258,19 @@ def test_damaged_tensors_are_refused(
     written: Callable[[bytes], Path], tensors: tuple[bytes, ...], says: str
 ) -> None:
     assert says in refusal(written(file_with(ARCHITECTURE, tensors=tensors)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("block_count", 0), ("block_count", 513), ("context_length", 0), ("context_length", 1 << 31)],
+)
+def test_sizes_that_abort_the_engine_are_refused(
+    written: Callable[[bytes], Path], key: str, value: int
+) -> None:
+    size = pair(f"llama.{key}", UINT32, struct.pack("<I", value))
+    assert f"'llama.{key}' is {value}" in refusal(written(file_with(ARCHITECTURE, size)))
+    of_adapter = (ARCHITECTURE, size, pair("general.type", STRING, text("adapter")))
+    assert read_gguf(written(file_with(*of_adapter))).kind == "adapter"
 
 
 def test_counts_are_bounded(written: Callable[[bytes], Path]) -> None:

@@ -124,3 +124,16 @@ def test_a_required_call_comes(tmp_path: Path, template: str) -> None:
             assert choice.reason is FinishReason.TOOL_CALLS
     assert len(named.choices) == 2
     assert free.choices[0].text == "Hello there"
+
+
+def test_a_model_whose_template_knows_no_tools_calls_them(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    pieces = ["<tool_call>", '{"name": "', "get_time", '", "arguments": {"', 'city": "', "Oslo"]
+    model = make_scripted(
+        tmp_path / "caller.gguf", [*pieces, '"}}', "</tool_call>"], template=NO_TOOL_TEMPLATE
+    )
+    (answer,) = asyncio.run(_answers(model, _request(ToolPolicy(mode=ToolMode.AUTO))))
+    (call,) = answer.choices[0].parts
+    assert isinstance(call, ToolCall)
+    assert (call.name, json.loads(call.arguments)) == ("get_time", {"city": "Oslo"})
+    assert answer.choices[0].reason is FinishReason.TOOL_CALLS

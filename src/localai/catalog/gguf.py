@@ -32,7 +32,8 @@ PART: Final = re.compile(r"^(?P<stem>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gg
 
 # Limits, far above anything published.
 MOST_PARTS: Final = 999
-MOST_LAYERS: Final = 10_000
+MOST_LAYERS: Final = 512  # the engine aborts on more
+LONGEST_CONTEXT: Final = (1 << 31) - 1
 MOST_NAMED: Final = 3  # missing parts that an error lists by name
 
 
@@ -222,6 +223,21 @@ class _Values:
                 path,
                 f"{path.name} does not say its architecture.",
                 "Download it again, or get another conversion of this model.",
+            )
+
+        if self._kind() == "model":
+            self._check_range("block_count", MOST_LAYERS)
+            self._check_range("context_length", LONGEST_CONTEXT)
+
+    def _check_range(self, key: str, limit: int) -> None:
+        """Refuse a size that stops the whole engine instead of failing the load."""
+        size = self._own(key, 1)
+        if not 1 <= size <= limit:
+            raise _invalid(
+                self._path,
+                f"{self._path.name}: the key '{self._architecture}.{key}' is {size}; "
+                f"it must be 1 to {limit}.",
+                DOWNLOAD_AGAIN,
             )
 
     def facts(

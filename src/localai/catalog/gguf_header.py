@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from struct import Struct
 from typing import BinaryIO, Final
@@ -252,6 +252,8 @@ class _Parser:
             return reader.take(length, what).decode("utf-8", "replace")
         layout = self._layout(key, kind)
         value = layout.unpack(reader.take(layout.size, what))[0]
+        if isinstance(value, float) and not isfinite(value):
+            raise reader.fail(f"{what} is {value}, no number.")
         return self._checked_bool(key, value) if kind == BOOL else value
 
     def _keeps(self, size: int) -> bool:

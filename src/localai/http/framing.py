@@ -1,16 +1,19 @@
-"""Frames as bytes: server-sent events."""
+"""Frames as bytes: server-sent events, or one JSON object a line."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from localai.dialects.contract import Frame
 
-    from localai.dialects.contract import Frame
 
-SSE = b"text/event-stream; charset=utf-8"
-KEEP_ALIVE = b": waiting\n\n"  # a comment: clients skip it, proxies see life
+class Framing(NamedTuple):
+    """How frames become bytes. `keep_alive` is what a silent stream may send; nothing if empty."""
+
+    content_type: bytes
+    join: Callable[[Iterable[Frame]], bytes]
+    keep_alive: bytes = b""
 
 
 def sse(frames: Iterable[Frame]) -> bytes:
@@ -21,3 +24,13 @@ def sse(frames: Iterable[Frame]) -> bytes:
             for data, event in frames
         ]
     )
+
+
+def ndjson(frames: Iterable[Frame]) -> bytes:
+    """Frames as lines of JSON."""
+    return b"".join([data + b"\n" for data, _ in frames])
+
+
+# A comment: clients skip it, proxies see life.
+SSE = Framing(b"text/event-stream; charset=utf-8", sse, keep_alive=b": waiting\n\n")
+NDJSON = Framing(b"application/x-ndjson", ndjson)

@@ -7,7 +7,7 @@ import contextlib
 import time
 import uuid
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -18,7 +18,7 @@ from localai.domain.errors import LocalAIError
 from localai.domain.events import Delta, Failed, Finished, Progress
 from localai.domain.stream_rules import Fold
 from localai.http.body import HungUp, read_body
-from localai.http.framing import KEEP_ALIVE, SSE, sse
+from localai.http.framing import SSE, Framing
 from localai.http.gate import bearer, client_name
 from localai.inference.generate import generate_all
 
@@ -41,9 +41,10 @@ _MEGABYTE = 1_000_000
 class GenerationEndpoint:
     """ASGI application of one dialect endpoint."""
 
-    def __init__(self, endpoint: Endpoint, services: Services) -> None:
+    def __init__(self, endpoint: Endpoint, services: Services, framing: Framing = SSE) -> None:
         self._endpoint = endpoint
         self._services = services
+        self._framing = framing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decode, generate, encode. A client that hangs up ends it all."""
@@ -57,12 +58,10 @@ class GenerationEndpoint:
             await self._refuse(scope, receive, send, error)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        began_s = time.monotonic()
         headers = Headers(scope=scope)
         services = self._services
-        answer_id = _answer_id(headers)
         origin = Origin(
-            answer_id=answer_id,
+            answer_id=_answer_id(headers),
             created_unix_s=int(time.time()),
             client=client_name(headers, scope),
             with_timings="extra-usage" in headers,
@@ -71,14 +70,22 @@ class GenerationEndpoint:
         named = call.requests[0].model or _model_beside_the_body(scope)
         spec = services.library.find(named, hint=bearer(headers))
         requests = [replace(request, model=spec.name) for request in call.requests]
-        answer = _Answer(services, spec, call, named or spec.name, answer_id, began_s)
+        answer = _Answer(
+            services=services,
+            endpoint=self._endpoint,
+            spec=spec,
+            call=call,
+            model=named or spec.name,
+            answer_id=origin.answer_id,
+            framing=self._framing,
+        )
         async with aclosing(
             generate_all(requests, spec, library=services.library, pool=services.pool)
         ) as batches:
             if call.streams:
-                await answer.stream(batches, scope, send, self._endpoint)
+                await answer.stream(batches, scope, send)
             else:
-                response = await answer.whole(batches, scope, self._endpoint)
+                response = await answer.whole(batches, scope)
                 await response(scope, receive, send)
 
     async def _refuse(
@@ -88,29 +95,21 @@ class GenerationEndpoint:
         await response(scope, receive, send)
 
 
+@dataclass(slots=True, kw_only=True)
 class _Answer:
     """One answer on its way out, and the counters that go with it."""
 
-    def __init__(
-        self,
-        services: Services,
-        spec: ModelSpec,
-        call: Call,
-        model: str,
-        answer_id: str,
-        began_s: float,
-    ) -> None:
-        self._services = services
-        self._spec = spec
-        self._call = call
-        self._model = model
-        self._answer_id = answer_id
-        self._began_s = began_s
-        self._has_text = False
+    services: Services
+    endpoint: Endpoint
+    spec: ModelSpec
+    call: Call
+    model: str
+    answer_id: str
+    framing: Framing
+    began_s: float = field(default_factory=time.monotonic)
+    has_text: bool = False
 
-    async def whole(
-        self, batches: AsyncGenerator[Sequence[Event], None], scope: Scope, endpoint: Endpoint
-    ) -> Response:
+    async def whole(self, batches: AsyncGenerator[Sequence[Event], None], scope: Scope) -> Response:
         """The folded stream as one response."""
         folding = Fold()
         async for batch in batches:
@@ -119,17 +118,13 @@ class _Answer:
             self._observe(batch)
         answer = folding.answer
         if answer.error is not None:
-            return self._services.error_response(scope, answer.error, endpoint.error)
-        body = self._call.whole_encoder(self._model).encode(answer)
-        headers = {"X-Correlation-ID": self._answer_id}
+            return self.services.error_response(scope, answer.error, self.endpoint.error)
+        body = self.call.whole_encoder(self.model).encode(answer)
+        headers = {"X-Correlation-ID": self.answer_id}
         return Response(body, media_type="application/json", headers=headers)
 
     async def stream(
-        self,
-        batches: AsyncGenerator[Sequence[Event], None],
-        scope: Scope,
-        send: Send,
-        endpoint: Endpoint,
+        self, batches: AsyncGenerator[Sequence[Event], None], scope: Scope, send: Send
     ) -> None:
         """The stream as server-sent events; an error before the first one has its own status."""
         iterator = aiter(batches)
@@ -138,12 +133,12 @@ class _Answer:
             done, _ = await asyncio.wait({first}, timeout=_KEEP_ALIVE_S)
             beginning = first.result()[0] if done else None
             if isinstance(beginning, Failed):
-                response = self._services.error_response(scope, beginning.error, endpoint.error)
+                response = self.services.error_response(scope, beginning.error, self.endpoint.error)
                 await response(scope, _never, send)
                 return
             await self._start(send)
-            encoder = self._call.stream_encoder(self._model)
-            async with _kept_alive(send) as mark:
+            encoder = self.call.stream_encoder(self.model)
+            async with _kept_alive(send, self.framing.keep_alive) as mark:
                 await self._send_batch(await first, encoder, send)
                 async for batch in iterator:
                     await self._send_batch(batch, encoder, send)
@@ -157,10 +152,10 @@ class _Answer:
 
     async def _start(self, send: Send) -> None:
         headers = [
-            (b"content-type", SSE),
+            (b"content-type", self.framing.content_type),
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),
-            (b"x-correlation-id", self._answer_id.encode()),
+            (b"x-correlation-id", self.answer_id.encode()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -170,17 +165,19 @@ class _Answer:
         else:
             frames = [frame for event in batch for frame in encoder.feed(event)]
         if frames:
-            await send({"type": "http.response.body", "body": sse(frames), "more_body": True})
-        if not self._has_text or not isinstance(batch[-1], Delta):
+            await send(
+                {"type": "http.response.body", "body": self.framing.join(frames), "more_body": True}
+            )
+        if not self.has_text or not isinstance(batch[-1], Delta):
             self._observe(batch)
 
     def _observe(self, batch: Sequence[Event]) -> None:
-        metrics, model = self._services.metrics, self._spec.name
+        metrics, model = self.services.metrics, self.spec.name
         for event in batch:
             if isinstance(event, Delta):
-                if not self._has_text:
-                    self._has_text = True
-                    metrics.first_token.labels(model).observe(time.monotonic() - self._began_s)
+                if not self.has_text:
+                    self.has_text = True
+                    metrics.first_token.labels(model).observe(time.monotonic() - self.began_s)
             elif isinstance(event, Finished):
                 metrics.prompt_tokens.labels(model).inc(event.usage.prompt_tokens)
                 metrics.cached_tokens.labels(model).inc(event.usage.cached_tokens)
@@ -238,15 +235,15 @@ class _Mark:
 
 
 @contextlib.asynccontextmanager
-async def _kept_alive(send: Send) -> Any:
-    """Send a comment whenever the stream says nothing for a while."""
+async def _kept_alive(send: Send, sign: bytes) -> Any:
+    """Send `sign` whenever the stream says nothing for a while; an empty one is never sent."""
     mark = _Mark()
 
     async def keep() -> None:
         while True:
             await asyncio.sleep(_KEEP_ALIVE_S)
-            if time.monotonic() - mark.last_s >= _KEEP_ALIVE_S:
-                await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+            if sign and time.monotonic() - mark.last_s >= _KEEP_ALIVE_S:
+                await send({"type": "http.response.body", "body": sign, "more_body": True})
 
     keeping = asyncio.ensure_future(keep())
     try:

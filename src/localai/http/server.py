@@ -37,9 +37,9 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Like uvicorn's, which in the end raises the signal again: that would end us here,
+        """Catch signals as uvicorn does, but do not raise them again in the end.
 
-        before the workers are stopped and their sockets removed.
+        That would end this process before its workers are stopped and their sockets removed.
         """
         with super().capture_signals():
             try:

@@ -20,10 +20,11 @@ from localai.domain.events import (
     FinishReason,
     TokenLogprob,
 )
-from localai.domain.generation import Chat, Completion, GenerationRequest
+from localai.domain.generation import Chat, Completion, GenerationRequest, ToolMode
 from localai.domain.parts import Text
 from localai.worker.llama_server import chunks, requests
 from localai.worker.llama_server.forced_calls import ForcedCalls, must_call
+from localai.worker.parsers.hermes import HermesCalls, describe_tools
 from localai.worker.stop_guard import StopGuard
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class LlamaServer:
     def __init__(self, address: str, *, key: str, slots: int) -> None:
         self._slots = slots
         self._context_size = 0  # tokens; `properties` finds it out
+        self._knows_tools = True  # whether the template does; `properties` finds it out
         self._forced_calls = ForcedCalls(self._stream, self._post)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
         headers = {"Authorization": f"Bearer {key}"}
@@ -73,6 +75,9 @@ class LlamaServer:
         async with self._session.get(f"{self._base}/props") as response:
             properties: dict[str, Any] = msgspec.json.decode(await response.read())
         self._context_size = properties["default_generation_settings"]["n_ctx"]
+        self._knows_tools = bool(
+            properties.get("chat_template_caps", {}).get("supports_tools", True)
+        )
         return properties
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
@@ -80,6 +85,7 @@ class LlamaServer:
 
         Raises RequestError and EngineFailed.
         """
+        request, calls_in_text = self._with_tools(request)
         prompt_logprobs: tuple[TokenLogprob, ...] = ()
         if request.prompt_logprobs:
             prompt_logprobs = await self._score_prompt(request)
@@ -94,19 +100,40 @@ class LlamaServer:
             )
             answer = self._stream(turn, translator)
             if forced:
-                answer = self._forced_calls.answer(turn, translator)
+                answer = self._forced_calls.answer(
+                    turn, translator, template_knows=self._knows_tools
+                )
             elif guarded:
                 answer = _until_stop(answer, StopGuard(request.stop), translator)
             elif request.max_tokens == 0:
                 answer = _without_text(answer, translator)
             async with aclosing(answer) as batches:
                 async for events in batches:
-                    yield events
+                    if calls_in_text is None:
+                        yield events
+                    else:
+                        yield [made for event in events for made in calls_in_text.feed(event)]
             finished.append(translator)
         total = finished[0]
         for translator in finished[1:]:
             total.completion_tokens += translator.completion_tokens
         yield [total.finish()]
+
+    def _with_tools(
+        self, request: GenerationRequest
+    ) -> tuple[GenerationRequest, HermesCalls | None]:
+        """Give the tools to a model whose template cannot: in words, and calls found in its text."""
+        offered = request.tools and request.tool_policy.mode is not ToolMode.NONE
+        prompt = request.prompt
+        if self._knows_tools or not offered or not isinstance(prompt, Chat):
+            return request, None
+        told = dataclasses.replace(
+            request, prompt=Chat(messages=describe_tools(prompt.messages, request.tools))
+        )
+        if must_call(request):
+            return told, None
+        reader = HermesCalls(parallel=request.tool_policy.parallel)
+        return dataclasses.replace(told, tools=()), reader
 
     def _endpoint(self, request: GenerationRequest) -> tuple[str, dict[str, Any]]:
         match request.prompt:

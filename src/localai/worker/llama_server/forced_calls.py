@@ -85,9 +85,14 @@ class ForcedCalls:
         self._post = post
         self._openings: dict[str, str] = {}  # by the offered tools; a format may spell their names
 
-    async def answer(self, request: GenerationRequest, translator: chunks.Translator) -> Batches:
-        """One choice that is a call. Raises what the engine raises."""
-        opening = await self._opening(request)
+    async def answer(
+        self, request: GenerationRequest, translator: chunks.Translator, *, template_knows: bool
+    ) -> Batches:
+        """One choice that is a call. Raises what the engine raises.
+
+        `template_knows` says whether the model's template has a form for calls at all.
+        """
+        opening = await self._opening(request) if template_knows else ""
         started = False
         if opening:
             prefilled = _with_beginning(request, opening)

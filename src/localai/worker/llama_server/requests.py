@@ -94,9 +94,7 @@ def chat_body(request: GenerationRequest, messages: tuple[Message, ...]) -> dict
         body["top_logprobs"] = max(1, request.logprobs)  # 0 would switch them off
     _add_tools(body, request)
     _add_output(body, request)
-    if request.reasoning_effort is not None:
-        body["reasoning_effort"] = request.reasoning_effort
-        body["chat_template_kwargs"] = {"enable_thinking": request.reasoning_effort != "none"}
+    _add_reasoning(body, request)
     return body
 
 
@@ -114,6 +112,33 @@ def completion_body(request: GenerationRequest, prompt: Completion) -> dict[str,
         body["n_probs"] = max(1, request.logprobs)
     _add_output(body, request)
     return body
+
+
+def _add_reasoning(body: dict[str, Any], request: GenerationRequest) -> None:
+    """How much to think, in the words that templates and llama.cpp understand."""
+    values: dict[str, Any] = {}
+    effort = request.reasoning_effort
+    if effort is not None:
+        body["reasoning_effort"] = effort
+        values["enable_thinking"] = effort != "none"
+    given = request.engine_options.get("chat_template_kwargs")
+    if given is not None:
+        values |= _template_values(given)
+    if values:
+        body["chat_template_kwargs"] = values
+    budget = request.engine_options.get("thinking_budget_tokens")
+    if budget is not None:
+        body["reasoning_budget_tokens"] = int(budget)
+
+
+def _template_values(text: str) -> dict[str, Any]:
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise InvalidRequest(
+            "chat_template_kwargs must be an object of names and values.",
+            param="chat_template_kwargs",
+        )
+    return values
 
 
 def _add_output(body: dict[str, Any], request: GenerationRequest) -> None:
