@@ -12,7 +12,7 @@ import msgspec
 _TEXT = re.compile(rb'"content":"(?!")')  # a delta with text; the role chunk has none
 _END = b"\r\n0\r\n\r\n"
 _CONTENT = b'"content":"'
-PROMPT = "Write about the weather in the mountains, and about the people who live there."
+PROMPT = "Write about the weather in the mountains."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ class _Stream(asyncio.Protocol):
         self.pieces.append(data)
         if not self.first_s and _TEXT.search(data):
             self.first_s = time.perf_counter()
-        self.tail = data[-len(_END) :] if len(data) >= len(_END) else (self.tail + data)[-len(_END) :]
+        self.tail = (
+            data[-len(_END) :] if len(data) >= len(_END) else (self.tail + data)[-len(_END) :]
+        )
         if self.tail.endswith(_END):
             self.last_s = time.perf_counter()
             if not self.done.done():
@@ -86,6 +88,9 @@ async def ask(target: Target, *, tokens: int, settle_s: float = 0.0, prompt: str
         began = time.perf_counter()
         transport.write(head.encode() + body)
         await stream.done
+    except OSError as error:
+        message = f"{target.model} on port {target.port} hung up: {error}"
+        raise ConnectionError(message) from error
     finally:
         transport.close()
     answer = b"".join(stream.pieces)
@@ -101,7 +106,7 @@ async def ask_together(target: Target, *, clients: int, tokens: int, each: int =
 
     async def client(number: int) -> None:
         for turn in range(each):
-            await ask(target, tokens=tokens, prompt=f"{number}.{turn} {PROMPT}")
+            await ask(target, tokens=tokens, prompt=f"{PROMPT} {number}.{turn}")
 
     began = time.perf_counter()
     await asyncio.gather(*(client(number) for number in range(clients)))

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import xllamacpp
+
 from localai import assemble, settings
 from localai.backends import llama_cpp
 from localai.wire.messages import LoadRequest

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from benchmarks import models
-from benchmarks.client import Target, ask, ask_together, status
+from benchmarks.client import PROMPT, Target, ask, ask_together, status
 from benchmarks.processes import (
     COMMAND,
     Process,
@@ -79,7 +79,12 @@ async def first_token(effort: Effort) -> list[Row]:
         async with server(folder, "tiny") as local, engine(folder, "tiny") as other:
             for turn in range(-10, samples):
                 for process, times in ((local, ours), (other, bare)):
-                    reply = await ask(process.target("tiny"), tokens=8, settle_s=_SETTLE_S)
+                    reply = await ask(
+                        process.target("tiny"),
+                        tokens=8,
+                        settle_s=_SETTLE_S,
+                        prompt=f"{PROMPT} {turn}",  # an engine logs a prompt it has seen whole
+                    )
                     if turn >= 0:
                         times.append(reply.first_s * 1000)
     p50 = _percentile(ours, 50) - _percentile(bare, 50)
@@ -98,7 +103,10 @@ async def throughput(effort: Effort) -> list[Row]:
     rows = []
     with models_folder("110m", yaml, models.model(models.SMALL)) as folder:
         async with server(folder, "110m") as local, engine(folder, "110m") as other:
-            for clients, tokens, rounds in ((1, 128, effort.count(16, 3)), (MANY, 96, effort.count(10, 2))):
+            for clients, tokens, rounds in (
+                (1, 96, effort.count(14, 3)),
+                (MANY, 64, effort.count(8, 2)),
+            ):
                 ours, bare = await _in_turns(
                     (local, other),
                     lambda process, clients=clients, tokens=tokens: _speed(
@@ -153,7 +161,9 @@ async def _cpu_at(clients: int, local: Process, other: Process, effort: Effort) 
     tokens, each = 500, (8 if clients == 1 else 1)
     rounds = effort.count(14 if clients == 1 else 8, least=3)
     produced = clients * tokens * each
-    spent: dict[str, list[float]] = {name: [] for name in ("server", "worker", "loop", "engine", "client")}
+    spent: dict[str, list[float]] = {
+        name: [] for name in ("server", "worker", "loop", "engine", "client")
+    }
     worker_pid = local.worker_pid
     for turn in range(-1, rounds):
         before = _clocks(local.pid, worker_pid, other.pid)
@@ -257,7 +267,10 @@ async def echo(effort: Effort) -> list[Row]:
                 rounds = effort.count(16 if clients == 1 else 4, least=2)
                 for _ in range(rounds):
                     began = time.perf_counter()
-                    asked = (ask(local.target("echo"), tokens=tokens, prompt=words) for _ in range(clients))
+                    asked = (
+                        ask(local.target("echo"), tokens=tokens, prompt=words)
+                        for _ in range(clients)
+                    )
                     await asyncio.gather(*asked)
                     speeds.append(clients * tokens / (time.perf_counter() - began))
                 produced = rounds * clients * tokens

@@ -13,9 +13,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from localai.supervisor import launcher
-
 from benchmarks.client import Target, status
+from localai.supervisor import launcher
 
 COMMAND = Path(sys.executable).parent / "local-ai"
 _READY_S = 60.0
@@ -84,7 +83,7 @@ async def server(folder: Path, *models: str) -> AsyncIterator[Process]:
     """`local-ai run`, ready, with `models` loaded."""
     port = free_port()
     arguments = ["run", *models, "--models-path", str(folder), "--address", f"127.0.0.1:{port}"]
-    async with _running(str(COMMAND), *arguments) as process:
+    async with _running(sys.executable, "-m", "localai", *arguments) as process:
         began = time.monotonic()
         while await status(port, "/readyz") != 200:
             if process.returncode is not None or time.monotonic() - began > _READY_S:

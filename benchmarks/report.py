@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import xllamacpp
-from localai.version import __version__
 
 from benchmarks.measures import Row
+from localai.version import __version__
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
 BEGIN, END = "<!-- results: written by `make bench ARGS=--write` -->", "<!-- end of results -->"

@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gguf_maker import make_scripted, make_tiny_llama
 
-PATIENCE_S = 60.0  # until something that has to happen counts as missing; the machine may be busy
+PATIENCE_S = 40.0  # until something that has to happen counts as missing; the machine may be busy
 SPOKEN = ["This ", "is ", "scripted: ", "one", " two", " three."]
 SENTENCE = "".join(SPOKEN)
 _LISTENS = re.compile(r"listens on (http://\S+)")

@@ -125,7 +125,7 @@ def test_template_variables_of_file_and_request_are_merged() -> None:
 def test_a_bare_spec_is_completed(facts: GgufFacts) -> None:
     spec = complete(ModelSpec(name="m", model_path=facts.path), facts, ROOMY)
     assert spec.backend == "llama-cpp"
-    assert spec.settings == {"context_size": 8192, "threads": 6}
+    assert spec.settings == {"context_size": 8192, "threads": 6, "parallel": 4}
     assert spec.sampling == Sampling(temperature=0.9, top_p=0.95, top_k=40, min_p=0.0)
 
 
@@ -214,15 +214,46 @@ def test_unknown_memory_is_no_reason_to_shrink(facts: GgufFacts) -> None:
     assert complete(ModelSpec(name="m"), facts, hardware).settings["context_size"] == 8192
 
 
-def test_memory_counts_weights_slots_and_cache_types(facts: GgufFacts) -> None:
-    def cache(options: tuple[str, ...] = (), **settings: object) -> float:
+def test_slots_give_way_before_the_context_does(facts: GgufFacts) -> None:
+    light = replace(facts, size_bytes=0)
+    one_slot = memory_bytes(ModelSpec(name="m"), light, 8192)
+
+    def chosen(share: float, *options: str, **settings: object) -> tuple[int, int]:
+        free = int(one_slot * share) + 8
+        hardware = Hardware(cores=1, memory_bytes=free, available_bytes=free)
         spec = ModelSpec(name="m", options=options, settings=settings)
+        done = complete(spec, light, hardware).settings
+        return done["context_size"], done["parallel"]
+
+    assert chosen(4.0) == (8192, 4)
+    assert chosen(3.9) == (8192, 3)
+    assert chosen(1.0) == (8192, 1)
+    assert chosen(0.6) == (4096, 1)
+    assert chosen(2.1, context_size=4096) == (4096, 4)
+    assert chosen(1.0, context_size=4096) == (4096, 2)
+    assert chosen(1.0, parallel=2) == (4096, 2)
+    assert chosen(1.0, "parallel:4")[0] == 2048
+    assert chosen(1.0, "parallel:many")[0] == 8192
+
+
+def test_memory_counts_weights_and_cache_types(facts: GgufFacts) -> None:
+    def cache(**settings: object) -> float:
+        spec = ModelSpec(name="m", settings=settings)
         return memory_bytes(spec, facts, 1000) / 1.2 - facts.size_bytes
 
-    one_slot = facts.kv_bytes(1000)
-    assert cache() == pytest.approx(4 * one_slot, abs=2)
-    assert cache(parallel=1) == pytest.approx(one_slot, abs=2)
-    assert cache(("parallel:2",), parallel=1) == pytest.approx(2 * one_slot, abs=2)
-    assert cache(("parallel:many",), parallel=1) == pytest.approx(4 * one_slot, abs=2)
-    small = cache(parallel=1, cache_type_k="q8_0", cache_type_v="q8_0")
-    assert small == pytest.approx(one_slot * 34 / 64, abs=2)
+    plain = facts.kv_bytes(1000)
+    assert cache() == pytest.approx(plain, abs=2)
+    small = cache(cache_type_k="q8_0", cache_type_v="q8_0")
+    assert small == pytest.approx(plain * 34 / 64, abs=2)
+
+
+def test_the_file_says_that_a_model_embeds_or_ranks(facts: GgufFacts) -> None:
+    def purpose(pooling: str | None, **settings: object) -> tuple[object, object]:
+        spec = ModelSpec(name="m", settings=settings)
+        done = complete(spec, replace(facts, pooling=pooling), ROOMY).settings
+        return done.get("embeddings"), done.get("reranking")
+
+    assert purpose(None) == (None, None)
+    assert purpose("mean") == (True, None)
+    assert purpose("rank") == (None, True)
+    assert purpose("last", embeddings=False) == (False, None)

@@ -95,8 +95,8 @@ class Backend:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
         """Say the words; stop at `max_tokens` or a stop sequence."""
-        words = _words(request) * self._options.repeat
-        prompt_tokens = len(words)
+        prompt = _words(request)
+        prompt_tokens = len(prompt)
         if prompt_tokens > self._options.context_size:
             raise ContextTooLong(limit=self._options.context_size, requested=prompt_tokens)
         yield [Started(prompt_tokens)]
@@ -104,7 +104,7 @@ class Backend:
         for choice in range(request.choices):
             yield [BlockStarted(choice, _BLOCK, BlockKind.TEXT)]
             reason, sequence = FinishReason.STOP, None
-            for count, word in enumerate(words):
+            for count, word in enumerate(prompt * self._options.repeat):
                 if request.max_tokens is not None and count >= request.max_tokens:
                     reason = FinishReason.LENGTH
                     break

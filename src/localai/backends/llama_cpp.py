@@ -24,14 +24,11 @@ import xllamacpp as x
 
 from localai.domain.errors import SpecInvalid, StartFailed, Unsupported
 from localai.wire.messages import LoadRequest, ModelFacts
-from localai.worker.llama_server import LlamaServer
+from localai.worker.llama_server import LlamaServer, LlamaServerTasks, Purpose
 from localai.worker.runtime import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-
-    from localai.domain.events import Event
-    from localai.domain.generation import GenerationRequest
+    from collections.abc import Callable, Mapping, Sequence
 
 _MIB = 1 << 20
 _DEFAULT_CONTEXT = 4096
@@ -243,6 +240,7 @@ class _Parameters:
         self.warnings: list[str] = []
         self.params = x.CommonParams()
         self.context_size = _DEFAULT_CONTEXT
+        self.purpose = Purpose.GENERATE
         self._base(request.model_path)
         self._apply_settings()
         self._apply_options(request.options)
@@ -306,6 +304,9 @@ class _Parameters:
         if _truth(settings.get("reranking")):
             params.embedding = True
             params.pooling_type = x.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
+            self.purpose = Purpose.RERANK
+        elif _truth(settings.get("embeddings")):
+            self.purpose = Purpose.EMBED
         self._add_adapters()
         self._add_draft()
         if settings.get("grpc_servers"):
@@ -389,6 +390,8 @@ class _Parameters:
         params.n_ctx = self.context_size * params.n_parallel
         if params.kv_unified:
             params.kv_unified_per_slot = self.context_size
+        if params.embedding:  # an input must fit in one batch
+            params.n_batch = params.n_ubatch = self.context_size
 
     def _set(self, key: str, text: str, parse: Callable[[str], Any], target: str) -> None:
         try:
@@ -429,12 +432,12 @@ def _device_sentence() -> str:
     return ", ".join(names) or "CPU, because this build of llama.cpp found no other device"
 
 
-class Backend:
-    """llama.cpp's server inside this process."""
+class Backend(LlamaServerTasks):
+    """llama.cpp's server inside this process; its tasks are those of any llama-server."""
 
     def __init__(self, server: Any, client: LlamaServer, facts: ModelFacts, folder: Path) -> None:
+        super().__init__(client)
         self._server = server
-        self._client = client
         self._facts = facts
         self._folder = folder
 
@@ -455,7 +458,9 @@ class Backend:
             message = f"llama.cpp could not load {Path(request.model_path).name!r}."
             hint = "The last lines of its log say why."
             raise StartFailed(message, hint=hint) from error
-        client = LlamaServer(server.listening_address, key=key, slots=params.n_parallel)
+        client = LlamaServer(
+            server.listening_address, key=key, slots=params.n_parallel, purpose=parameters.purpose
+        )
         properties = await client.properties()
         facts = ModelFacts(
             context_size=properties["default_generation_settings"]["n_ctx"],
@@ -472,10 +477,6 @@ class Backend:
     def facts(self) -> ModelFacts:
         """What llama.cpp says of the model."""
         return self._facts
-
-    def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
-        """Generate with llama.cpp; see `worker.llama_server`."""
-        return self._client.generate(request)
 
     async def close(self) -> None:
         """Stop the server and remove its socket."""

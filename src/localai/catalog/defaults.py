@@ -35,10 +35,8 @@ CONTEXT_STEPS: Final = (8192, 6144, 4096, 2048)
 CONTEXT_UNKNOWN: Final = 4096  # when neither the file says nor guessing is wanted
 HEADROOM: Final = 1.2  # computation buffers and allocator loss, on top of weights and cache
 ENTIRE_CONTEXT: Final = -1
-DEFAULT_SLOTS: Final = 4  # what the llama-cpp backend runs side by side when not told
-LONGEST_COUNT: Final = 6  # digits; more is no number of slots
 SLOT_STEPS: Final = (4, 3, 2, 1)
-MOST_OF_MEMORY: Final = 0.75  # more would leave nothing to other models and programs
+LONGEST_COUNT: Final = 6  # digits; more is no number of slots
 
 # Bytes per value of the attention cache, where a spec asks for another type than f16.
 CACHE_BYTES: Final[Mapping[str, float]] = {
@@ -141,7 +139,15 @@ def complete(
     ):
         if value is not None:
             settings.setdefault(key, value)
-    settings["context_size"] = _context_size(replace(spec, settings=settings), facts, hardware, app)
+    if facts.pooling == "rank":
+        settings.setdefault("reranking", True)
+    elif facts.pooling not in (None, "none"):
+        settings.setdefault("embeddings", True)
+    partly = replace(spec, settings=settings)
+    settings["context_size"] = _context_size(partly, facts, hardware, app)
+    settings.setdefault(
+        "parallel", _slots_that_fit(partly, facts, hardware, settings["context_size"])
+    )
     stem = spec.model_path.stem if spec.model_path else ""
     family = family_sampling(spec.name, stem, facts.name, facts.architecture) or Sampling()
     return replace(
@@ -186,29 +192,38 @@ def _context_size(spec: ModelSpec, facts: GgufFacts, hardware: Hardware, app: Ap
 
 
 def _largest_fitting(spec: ModelSpec, facts: GgufFacts, hardware: Hardware) -> int:
+    """A long context for few conversations is worth more than a short one for many."""
     trained = facts.context_length or CONTEXT_UNKNOWN
     steps = [min(trained, step) for step in CONTEXT_STEPS]
-    free = hardware.available_bytes
-    fitting = (size for size in steps if not free or memory_bytes(spec, facts, size) <= free)
+    slots = _told_slots(spec) or 1
+    fitting = (size for size in steps if _fits(spec, facts, hardware, size * slots))
     return next(fitting, steps[-1])
 
 
-def memory_bytes(spec: ModelSpec, facts: GgufFacts, context: int) -> int:
-    """Estimate the memory of a loaded model, in bytes.
+def _slots_that_fit(spec: ModelSpec, facts: GgufFacts, hardware: Hardware, size: int) -> int:
+    """Choose how many conversations run together; each slot has the full context."""
+    fitting = (count for count in SLOT_STEPS if _fits(spec, facts, hardware, size * count))
+    return next(fitting, SLOT_STEPS[-1])
 
-    `context` counts the tokens of each slot; the cache holds `parallel` slots.
-    """
+
+def _fits(spec: ModelSpec, facts: GgufFacts, hardware: Hardware, tokens: int) -> bool:
+    free = hardware.available_bytes
+    return not free or memory_bytes(spec, facts, tokens) <= free
+
+
+def memory_bytes(spec: ModelSpec, facts: GgufFacts, tokens: int) -> int:
+    """Estimate the memory of a loaded model with a cache for so many tokens, in bytes."""
     types = [spec.settings.get(key, "f16") for key in ("cache_type_k", "cache_type_v")]
     per_value = sum(CACHE_BYTES.get(name, CACHE_BYTES["f16"]) for name in types) / len(types)
-    cache = facts.kv_bytes(context * _slots(spec), bytes_per_value=per_value)
+    cache = facts.kv_bytes(tokens, bytes_per_value=per_value)
     return int((facts.size_bytes + cache) * HEADROOM)
 
 
-def _slots(spec: ModelSpec) -> int:
-    """Count the conversations that one engine holds at a time."""
-    slots = str(spec.settings.get("parallel", DEFAULT_SLOTS))
+def _told_slots(spec: ModelSpec) -> int | None:
+    """How many conversations the file or the operator wants side by side; None when not told."""
+    slots = str(spec.settings.get("parallel", ""))
     for option in spec.options:
         name, _, value = option.partition(":")
         if name.strip() in {"parallel", "n_parallel"}:
             slots = value.strip()
-    return int(slots) if slots.isdecimal() and len(slots) < LONGEST_COUNT else DEFAULT_SLOTS
+    return int(slots) if slots.isdecimal() and len(slots) < LONGEST_COUNT else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
     from localai.domain.stream_rules import Answer
+    from localai.domain.tasks import Task
 
 
 class Frame(NamedTuple):
@@ -82,6 +83,44 @@ class Call(Protocol):
 
     def whole_encoder(self, model: str) -> WholeEncoder:
         """An encoder for a whole answer; `model` is the name to show."""
+        ...
+
+
+class OneShotCall(Protocol):
+    """A decoded call of a task with one result (`domain.tasks.ONE_SHOT`)."""
+
+    @property
+    def task(self) -> Task:
+        """What is asked for."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model as named by the caller, perhaps empty."""
+        ...
+
+    @property
+    def request(self) -> object:
+        """The domain request of the task."""
+        ...
+
+    def encode(self, result: Any, model: str) -> bytes:
+        """The response body; `model` is the name to show. Raises RequestError.
+
+        The error is for what only the result shows, such as more dimensions than there are.
+        """
+        ...
+
+
+class OneShotEndpoint(Protocol):
+    """One operation of a dialect that gives one result."""
+
+    def decode(self, body: bytes, origin: Origin) -> OneShotCall:
+        """Read a request body. Raises RequestError with `param`."""
+        ...
+
+    def error(self, error: LocalAIError) -> ErrorReply:
+        """Spell an error."""
         ...
 
 

@@ -89,7 +89,7 @@ class ModelNotFound(RequestError):
     def __init__(self, model: str, *, near: tuple[str, ...] = ()) -> None:
         meant = f"Did you mean {', '.join(repr(name) for name in near)}? " if near else ""
         message = (
-            f"No model named {model!r} is installed." if model else "The request names no model."
+            f"No model named {model[:200]!r} is installed." if model else "The request names no model."
         )
         super().__init__(
             message, hint=f"{meant}GET /v1/models lists the models.", model=model, near=list(near)

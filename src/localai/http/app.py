@@ -28,6 +28,7 @@ def build(services: Services) -> Starlette:
     """The ASGI application of this server."""
     rows = routes.table(services)
     description = openapi.describe(rows)
+    services.spellers = {row.path: row.spell_error for row in rows if row.spell_error is not None}
     for row in rows:
         endpoints = getattr(row.endpoint, "__self__", None)
         if endpoints is not None:

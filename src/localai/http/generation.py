@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -13,17 +12,17 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from localai.dialects.contract import Origin
 from localai.domain.errors import LocalAIError
 from localai.domain.events import Delta, Failed, Finished, Progress
 from localai.domain.stream_rules import Fold
-from localai.http.body import HungUp, read_body
+from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
 from localai.http.framing import SSE, Framing
-from localai.http.gate import bearer, client_name
+from localai.http.gate import bearer
+from localai.http.origin import model_beside_the_body, origin_of
 from localai.inference.generate import generate_all
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
     from typing import Any
 
     from starlette.types import Receive, Scope, Send
@@ -34,11 +33,9 @@ if TYPE_CHECKING:
     from localai.http.services import Services
 
 _KEEP_ALIVE_S = 10.0
-_MAX_ID_LENGTH = 128
-_MEGABYTE = 1_000_000
 
 
-class GenerationEndpoint:
+class GenerationRoute:
     """ASGI application of one dialect endpoint."""
 
     def __init__(self, endpoint: Endpoint, services: Services, framing: Framing = SSE) -> None:
@@ -49,9 +46,9 @@ class GenerationEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decode, generate, encode. A client that hangs up ends it all."""
         try:
-            limit_bytes = self._services.settings.upload_limit * _MEGABYTE
+            limit_bytes = self._services.settings.upload_limit * MEGABYTE
             body = await read_body(scope, receive, limit_bytes=limit_bytes)
-            await _until_hung_up(receive, self._answer(scope, receive, send, body))
+            await until_hung_up(receive, self._answer(scope, receive, send, body))
         except HungUp:
             return
         except LocalAIError as error:
@@ -60,14 +57,9 @@ class GenerationEndpoint:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         headers = Headers(scope=scope)
         services = self._services
-        origin = Origin(
-            answer_id=_answer_id(headers),
-            created_unix_s=int(time.time()),
-            client=client_name(headers, scope),
-            with_timings="extra-usage" in headers,
-        )
+        origin = origin_of(scope, headers)
         call = self._endpoint.decode(body, origin)
-        named = call.requests[0].model or _model_beside_the_body(scope)
+        named = call.requests[0].model or model_beside_the_body(scope)
         spec = services.library.find(named, hint=bearer(headers))
         requests = [replace(request, model=spec.name) for request in call.requests]
         answer = _Answer(
@@ -182,7 +174,9 @@ class _Answer:
                 metrics.prompt_tokens.labels(model).inc(event.usage.prompt_tokens)
                 metrics.cached_tokens.labels(model).inc(event.usage.cached_tokens)
                 metrics.completion_tokens.labels(model).inc(event.usage.completion_tokens)
-            elif isinstance(event, Failed):
+            elif (
+                isinstance(event, Failed) and self.call.streams
+            ):  # else `error_response` counts it
                 metrics.failures.labels(event.error.kind).inc()
 
 
@@ -193,27 +187,6 @@ async def _first_telling(iterator: AsyncIterator[Sequence[Event]]) -> Sequence[E
         if telling:
             return telling
     return ()
-
-
-async def _until_hung_up(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; cancel it when the client disconnects."""
-    working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_disconnect(receive))
-    try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        watching.cancel()
-        if not working.done():
-            working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
-    if working.done() and not working.cancelled():
-        working.result()
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _never() -> Any:
@@ -250,22 +223,3 @@ async def _kept_alive(send: Send, sign: bytes) -> Any:
         yield mark
     finally:
         keeping.cancel()
-
-
-def _answer_id(headers: Headers) -> str:
-    """The caller's correlation id where it is usable, else a new one."""
-    given = headers.get("x-correlation-id", "")
-    if given and len(given) <= _MAX_ID_LENGTH and given.isascii() and given.isprintable():
-        return given
-    return uuid.uuid4().hex
-
-
-def _model_beside_the_body(scope: Scope) -> str:
-    """The model in the path or the query, for callers that name none in the body."""
-    named: str = scope.get("path_params", {}).get("model", "")
-    if named:
-        return named
-    from urllib.parse import parse_qs  # rare, so not worth its import at start
-
-    values = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("model", [])
-    return values[0] if values else ""

@@ -6,27 +6,33 @@ without the prefix too, as LocalAI's users expect.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 from starlette.routing import Route
 
-from localai.dialects import openai
+from localai.dialects import native, openai, rerank
+from localai.dialects.contract import ErrorReply
+from localai.dialects.openai.embeddings import EmbeddingsBody, EmbeddingsEndpoint
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody
-from localai.http.generation import GenerationEndpoint
+from localai.domain.errors import LocalAIError
+from localai.http.generation import GenerationRoute
+from localai.http.one_shot import OneShotRoute
+from localai.http.services import Services
 from localai.http.system import SystemEndpoints
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from localai.http.services import Services
-
 _PREFIX = "/v1"
+_JSON = "application/json"
+_UNDER_ENGINES = frozenset({"/v1/completions", "/v1/embeddings"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRow:
-    """One operation. `body` is the msgspec type of its JSON body; `streams` adds event streams."""
+    """One operation. `body` is the msgspec type of its JSON body; `streams` adds event streams.
+
+    `spell_error` spells errors that come before the endpoint is reached, a missing key for one.
+    """
 
     method: str
     path: str
@@ -36,12 +42,14 @@ class RouteRow:
     body: type | None = None
     streams: bool = False
     is_alias: bool = False
-    media_type: str = "application/json"
+    media_type: str = _JSON
+    spell_error: Callable[[LocalAIError], ErrorReply] | None = None
 
 
 def table(services: Services) -> tuple[RouteRow, ...]:
     """Every operation, the aliases without `/v1` and below `/v1/engines/{model}` included."""
-    return tuple(row for listed in _listed(services) for row in _with_aliases(listed))
+    listed = (*_openai(services), *_ranking(services), *_tokens(services), *_system(services))
+    return tuple(row for shown in listed for row in _with_aliases(shown))
 
 
 def routes(rows: tuple[RouteRow, ...]) -> list[Route]:
@@ -49,64 +57,109 @@ def routes(rows: tuple[RouteRow, ...]) -> list[Route]:
     return [Route(row.path, row.endpoint, methods=[row.method]) for row in rows]
 
 
-def _listed(services: Services) -> tuple[RouteRow, ...]:
+def _openai(services: Services) -> Iterator[RouteRow]:
     system = SystemEndpoints(services)
-    rows = [
-        RouteRow(
-            method="POST", path="/v1/chat/completions", tag="OpenAI", body=ChatBody, streams=True,
-            endpoint=GenerationEndpoint(openai.ChatEndpoint(), services),
-            summary="Answer a conversation",
-        ),
-        RouteRow(
-            method="POST", path="/v1/completions", tag="OpenAI", body=CompletionBody, streams=True,
-            endpoint=GenerationEndpoint(openai.CompletionEndpoint(), services),
-            summary="Go on from a text",
-        ),
-        RouteRow(
-            method="POST", path="/v1/edits", tag="OpenAI", body=EditBody,
-            endpoint=GenerationEndpoint(openai.EditEndpoint(), services),
-            summary="Change a text as an instruction says",
-        ),
-        RouteRow(method="GET", path="/v1/models", tag="OpenAI", endpoint=system.models, summary="List the models"),
-        RouteRow(
-            method="GET", path="/v1/models/{model:path}", tag="OpenAI", endpoint=system.model,
-            summary="Show one model",
-        ),
-        RouteRow(method="GET", path="/healthz", tag="System", endpoint=system.healthz, summary="Is the process alive"),
-        RouteRow(
-            method="GET", path="/readyz", tag="System", endpoint=system.readyz,
-            summary="Can it take requests; 503 with the reason until it can",
-        ),
-        RouteRow(method="GET", path="/version", tag="System", endpoint=system.version, summary="The version"),
-        RouteRow(method="GET", path="/openapi.json", tag="System", endpoint=system.openapi, summary="This description"),
-        RouteRow(
-            method="GET", path="/docs", tag="System", endpoint=system.docs, media_type="text/html",
-            summary="This description, to read and try",
-        ),
-    ]  # fmt: skip
-    if not services.settings.disable_metrics_endpoint:
-        rows.append(
-            RouteRow(
-                method="GET",
-                path="/metrics",
-                tag="System",
-                endpoint=system.metrics,
-                media_type="text/plain",
-                summary="Counters for Prometheus",
-            )
+    post = RouteRow(method="POST", path="", endpoint=None, summary="", tag="OpenAI")
+    get = replace(post, method="GET")
+    yield replace(
+        post,
+        path="/v1/chat/completions",
+        endpoint=GenerationRoute(openai.ChatEndpoint(), services),
+        summary="Answer a conversation",
+        body=ChatBody,
+        streams=True,
+    )
+    yield replace(
+        post,
+        path="/v1/completions",
+        endpoint=GenerationRoute(openai.CompletionEndpoint(), services),
+        summary="Go on from a text",
+        body=CompletionBody,
+        streams=True,
+    )
+    yield replace(
+        post,
+        path="/v1/edits",
+        endpoint=GenerationRoute(openai.EditEndpoint(), services),
+        summary="Change a text as an instruction says",
+        body=EditBody,
+    )
+    yield replace(
+        post,
+        path="/v1/embeddings",
+        endpoint=OneShotRoute(EmbeddingsEndpoint(), services),
+        summary="Turn texts into vectors",
+        body=EmbeddingsBody,
+    )
+    yield replace(get, path="/v1/models", endpoint=system.models, summary="List the models")
+    yield replace(
+        get, path="/v1/models/{model:path}", endpoint=system.model, summary="Show one model"
+    )
+
+
+def _ranking(services: Services) -> Iterator[RouteRow]:
+    for path, endpoint in (
+        ("/v1/rerank", rerank.JinaRerank(services.spell_error)),
+        ("/v2/rerank", rerank.CohereRerank(services.spell_error)),
+    ):
+        yield RouteRow(
+            method="POST",
+            path=path,
+            endpoint=OneShotRoute(endpoint, services),
+            summary="Put documents in order of how well they answer a query",
+            tag="Ranking",
+            body=rerank.RerankBody,
         )
-    return tuple(rows)
+
+
+def _tokens(services: Services) -> Iterator[RouteRow]:
+    yield RouteRow(
+        method="POST",
+        path="/v1/tokenize",
+        endpoint=OneShotRoute(native.TokenizeEndpoint(services.spell_error), services),
+        summary="Cut a text into tokens",
+        tag="Tokens",
+        body=native.TokenizeBody,
+    )
+    yield RouteRow(
+        method="POST",
+        path="/v1/detokenize",
+        endpoint=OneShotRoute(native.DetokenizeEndpoint(services.spell_error), services),
+        summary="Turn token ids into text",
+        tag="Tokens",
+        body=native.DetokenizeBody,
+    )
+
+
+def _system(services: Services) -> Iterator[RouteRow]:
+    system = SystemEndpoints(services)
+    rows: list[tuple[str, Any, str, str]] = [
+        ("/healthz", system.healthz, "Is the process alive", "text/plain"),
+        ("/readyz", system.readyz, "Can it take requests; 503 with the reason until it can", _JSON),
+        ("/version", system.version, "The version", _JSON),
+        ("/openapi.json", system.openapi, "This description", _JSON),
+        ("/docs", system.docs, "This description, to read and try", "text/html"),
+    ]
+    if not services.settings.disable_metrics_endpoint:
+        rows.append(("/metrics", system.metrics, "Counters for Prometheus", "text/plain"))
+    for path, endpoint, summary, media_type in rows:
+        yield RouteRow(
+            method="GET",
+            path=path,
+            endpoint=endpoint,
+            summary=summary,
+            tag="System",
+            media_type=media_type,
+        )
 
 
 def _with_aliases(row: RouteRow) -> Iterator[RouteRow]:
     yield row
-    if not row.path.startswith(_PREFIX):
+    if not row.path.startswith(f"{_PREFIX}/"):
         return
-    paths = [row.path.removeprefix(_PREFIX)]
-    if row.path == "/v1/completions":
-        paths.append("/v1/engines/{model:path}/completions")
+    short = row.path.removeprefix(_PREFIX)
+    paths = [short]
+    if row.path in _UNDER_ENGINES:
+        paths.append(f"/v1/engines/{{model:path}}{short}")
     for path in paths:
-        yield RouteRow(
-            method=row.method, path=path, endpoint=row.endpoint, summary=row.summary, tag=row.tag,
-            body=row.body, streams=row.streams, is_alias=True, media_type=row.media_type,
-        )  # fmt: skip
+        yield replace(row, path=path, is_alias=True)

@@ -35,6 +35,7 @@ class Services:
     metrics: Metrics
     spell_error: Callable[[LocalAIError], ErrorReply]
     not_ready: str = field(default="starting")
+    spellers: dict[str, Callable[[LocalAIError], ErrorReply]] = field(default_factory=dict)
 
     def error_response(
         self,
@@ -42,8 +43,8 @@ class Services:
         error: LocalAIError,
         spell: Callable[[LocalAIError], ErrorReply] | None = None,
     ) -> Response:
-        """`error` as the response of one dialect, by default the server's own."""
-        reply = (spell or self.spell_error)(error)
+        """`error` as the response of one dialect, by default that of the path, else the server's."""
+        reply = (spell or self.spellers.get(scope["path"]) or self.spell_error)(error)
         self.metrics.failures.labels(error.kind).inc()
         if reply.status >= _SERVER_ERROR:
             _log.warning("%s %s: %s", scope["method"], scope["path"], error.sentence)

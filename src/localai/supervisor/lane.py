@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localai.domain.errors import CoolingDown, LocalAIError, QueueFull, ShuttingDown
 from localai.observe.log import logger
@@ -15,11 +16,12 @@ from localai.supervisor.worker import Patience, Worker, WorkerGone
 from localai.wire.messages import LoadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
     from localai.catalog.spec import ModelSpec
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
+    from localai.domain.tasks import Task
     from localai.supervisor.launcher import Launcher
 
 _log = logger(__name__)
@@ -58,7 +60,8 @@ class Lane:
     @property
     def is_busy(self) -> bool:
         """Whether ending the worker now would disturb anybody."""
-        return self.running > 0 or self.waiting > 0 or self._starting is not None
+        is_starting = self._starting is not None and not self._starting.done()
+        return self.running > 0 or self.waiting > 0 or is_starting
 
     async def run(
         self, spec: ModelSpec, request: GenerationRequest
@@ -66,19 +69,31 @@ class Lane:
         """Wait for a worker and a place in it, then pass on its events. Raises LocalAIError."""
         self._admit(spec)
         for _ in range(_TRIES):
-            current = await self._place(spec, request.client)
-            began_s = time.monotonic()
             try:
-                async with aclosing(current.run(request)) as batches:
+                async with (
+                    self._place(spec, request.client) as current,
+                    aclosing(current.run(request)) as batches,
+                ):
                     async for batch in batches:
                         yield batch
             except WorkerGone:
                 continue
-            finally:
-                current.queue.release()
-                self._typical_s += _SMOOTHING * (time.monotonic() - began_s - self._typical_s)
             return
-        raise CoolingDown(
+        raise self._gone()
+
+    async def call(self, spec: ModelSpec, task: Task, request: object, *, client: str) -> Any:
+        """Wait as `run` does, then give the result of a one-shot task. Raises LocalAIError."""
+        self._admit(spec)
+        for _ in range(_TRIES):
+            try:
+                async with self._place(spec, client) as current:
+                    return await current.call(task, request)
+            except WorkerGone:
+                continue
+        raise self._gone()
+
+    def _gone(self) -> CoolingDown:
+        return CoolingDown(
             self.name, retry_after_s=1.0, reason="its worker ended before the request reached it"
         )
 
@@ -126,18 +141,29 @@ class Lane:
             retry_s = spec.retry_after_s or min(max(1.0, expected_s), _RETRY_LIMIT_S)
             raise QueueFull(self.name, limit=limit, retry_after_s=retry_s)
 
-    async def _place(self, spec: ModelSpec, client: str) -> Worker:
+    @contextlib.asynccontextmanager
+    async def _place(self, spec: ModelSpec, client: str) -> AsyncIterator[Worker]:
+        """A place in a ready worker, given back in the end."""
         self.waiting += 1
         try:
-            while True:
-                current = await self.ensure_ready(spec)
-                try:
-                    await current.queue.acquire(client)
-                except WorkerGone:
-                    continue
-                return current
+            current = await self._acquire(spec, client)
         finally:
             self.waiting -= 1
+        began_s = time.monotonic()
+        try:
+            yield current
+        finally:
+            current.queue.release()
+            self._typical_s += _SMOOTHING * (time.monotonic() - began_s - self._typical_s)
+
+    async def _acquire(self, spec: ModelSpec, client: str) -> Worker:
+        while True:
+            current = await self.ensure_ready(spec)
+            try:
+                await current.queue.acquire(client)
+            except WorkerGone:
+                continue
+            return current
 
     async def _start(self, spec: ModelSpec) -> Worker:
         now_s = time.monotonic()

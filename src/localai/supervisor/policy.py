@@ -28,6 +28,8 @@ class Backoff:
 
     def failed(self, *, now_s: float, reason: str, revision: str) -> None:
         """Count a failed start."""
+        if revision != self.revision:
+            self.forgive()
         self.failures += 1
         pause_s = min(self.first_s * 2.0 ** min(self.failures - 1, 30), _MAX_COOLDOWN_S)
         self.until_s, self.reason, self.revision = now_s + pause_s, reason, revision

@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localai.domain.errors import ShuttingDown
 from localai.observe.log import logger
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from localai.catalog.spec import ModelSpec
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
+    from localai.domain.tasks import Task
     from localai.supervisor.launcher import Launcher
     from localai.wire.messages import ModelFacts
 
@@ -61,6 +62,10 @@ class Pool:
         async with aclosing(self._lane(spec.name).run(spec, request)) as batches:
             async for batch in batches:
                 yield batch
+
+    async def call(self, spec: ModelSpec, task: Task, request: object, *, client: str = "") -> Any:
+        """The result of a one-shot task (`domain.tasks.ONE_SHOT`). Raises LocalAIError."""
+        return await self._lane(spec.name).call(spec, task, request, client=client)
 
     async def load(self, spec: ModelSpec) -> ModelFacts:
         """Have the model ready before the first request. Raises LocalAIError."""

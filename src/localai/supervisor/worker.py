@@ -7,7 +7,7 @@ import contextlib
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -17,10 +17,11 @@ from localai.supervisor.fair_queue import FairQueue
 from localai.supervisor.worker_client import WorkerClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
+    from localai.domain.tasks import Task
     from localai.supervisor.launcher import Launched, Launcher
     from localai.wire.messages import LoadRequest, ModelFacts
 
@@ -56,6 +57,7 @@ class _RunningCall:
     """A call as the watch sees it."""
 
     last_event_s: float
+    has_begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,29 +117,41 @@ class Worker:
 
     async def run(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
         """The events of one call. Raises WorkerGone if it never reached the worker, Crashed after."""
+        with self._running_call() as call:
+            try:
+                async with aclosing(self._client.generate(request)) as batches:
+                    async for batch in batches:
+                        call.has_begun = True
+                        call.last_event_s = time.monotonic()
+                        yield batch
+            except (aiohttp.ClientError, ConnectionError) as error:
+                raise await self._why(error, has_begun=call.has_begun) from error
+
+    async def call(self, task: Task, request: object) -> Any:
+        """The result of a one-shot task. Raises WorkerGone and Crashed as `run` does."""
+        with self._running_call():
+            try:
+                return await self._client.call(task, request)
+            except (aiohttp.ClientError, ConnectionError) as error:
+                raise await self._why(error, has_begun=False) from error
+
+    @contextlib.contextmanager
+    def _running_call(self) -> Iterator[_RunningCall]:
         call = _RunningCall(time.monotonic())
         self._calls.add(call)
-        began = False
         try:
-            async with aclosing(self._client.generate(request)) as batches:
-                async for batch in batches:
-                    began = True
-                    call.last_event_s = time.monotonic()
-                    yield batch
-        except aiohttp.ClientConnectorError as error:
-            raise WorkerGone from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            await self._wait_briefly_for_end()
-            if (
-                not began
-                and isinstance(error, aiohttp.ServerDisconnectedError)
-                and self.is_stopping
-            ):
-                raise WorkerGone from error
-            raise self._why_it_ended() from error
+            yield call
         finally:
             self._calls.discard(call)
             self.last_used_s = time.monotonic()
+
+    async def _why(self, error: Exception, *, has_begun: bool) -> Exception:
+        """What a broken connection means: the worker has ended, before or after it saw the call."""
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return WorkerGone()
+        await self._wait_briefly_for_end()
+        cut_short = isinstance(error, aiohttp.ServerDisconnectedError) and self.is_stopping
+        return WorkerGone() if cut_short and not has_begun else self._why_it_ended()
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
         """End the worker, after its running calls or `drain_s` seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 import msgspec
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
+    from localai.domain.tasks import Task
     from localai.supervisor.launcher import Endpoint
     from localai.wire.messages import LoadRequest
 
@@ -84,6 +85,15 @@ class WorkerClient:
             raise StreamRuleBroken(message) from error
         finally:
             response.close()  # at the end of an answer this does nothing, before it the worker stops
+
+    async def call(self, task: Task, request: object) -> Any:
+        """The result of a one-shot task. Raises the worker's own error, aiohttp.ClientError."""
+        body = codec.encode_task_request(request)
+        async with self._session.post(f"{self._base}/task/{task.value}", data=body) as response:
+            data = await response.read()
+        if response.status != _OK:
+            raise codec.error_from_wire(_read(data, WireError))
+        return codec.decode_task_result(task, data)
 
     async def _wait_until_it_listens(self) -> None:
         while True:

@@ -51,6 +51,7 @@ from localai.domain.parts import (
     ToolCall,
     ToolResult,
 )
+from localai.domain.tasks import ONE_SHOT, Task
 from localai.wire import messages as w
 
 if TYPE_CHECKING:
@@ -87,6 +88,30 @@ def decode_event(line: bytes) -> Event:
             logprobs,
         )
     return _event_from_wire(message)
+
+
+def encode_task_request(request: object) -> bytes:
+    """The request of a one-shot task. Its fields are spelled as in the domain."""
+    if isinstance(request, GenerationRequest):
+        return encode(request_to_wire(request))
+    return msgspec.json.encode(request)
+
+
+def decode_task_request(task: Task, body: bytes) -> Any:
+    """The request of a one-shot task, as its domain type."""
+    if task is Task.COUNT:
+        return request_from_wire(msgspec.json.decode(body, type=w.GenerateCall))
+    return msgspec.json.decode(body, type=ONE_SHOT[task].request)
+
+
+def encode_task_result(result: object) -> bytes:
+    """The result of a one-shot task."""
+    return msgspec.json.encode(result)
+
+
+def decode_task_result(task: Task, body: bytes) -> Any:
+    """The result of a one-shot task, as its domain type."""
+    return msgspec.json.decode(body, type=ONE_SHOT[task].result)
 
 
 def error_to_wire(error: LocalAIError) -> w.WireError:

@@ -2,6 +2,7 @@
 
     POST /load      LoadRequest        -> ModelFacts | WireError
     POST /generate  GenerateCall       -> one WireEvent a line, the last one finished or failed
+    POST /task/NAME the request of a one-shot task (domain.tasks) -> its result | WireError
     GET  /health                       -> Health
 
 Each wire event has a tag `event`. `b64` fields are bytes, which msgspec writes as base64.

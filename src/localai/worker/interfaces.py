@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
+from localai.domain.tasks import Task
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
+    from localai.domain.vectors import (
+        DetokenizeRequest,
+        Embeddings,
+        EmbedRequest,
+        PlainAnswer,
+        Ranking,
+        RerankRequest,
+        TokenCount,
+        TokenizeRequest,
+        Tokens,
+    )
     from localai.wire.messages import LoadRequest, ModelFacts
 
 
@@ -44,3 +57,54 @@ class TextGenerator(Protocol):
         EngineFailed for the rest.
         """
         ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """Counts the tokens of a prompt, template included."""
+
+    async def count(self, request: GenerationRequest) -> TokenCount:
+        """The size of the prompt that `request` would make."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Embeds texts."""
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """One vector per input, in order. Raises ContextTooLong for an input over the limit."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Scores documents."""
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        """One score per document, in order."""
+        ...
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Turns text into token ids and back."""
+
+    async def tokenize(self, request: TokenizeRequest) -> Tokens:
+        """The token ids of a text."""
+        ...
+
+    async def detokenize(self, request: DetokenizeRequest) -> PlainAnswer:
+        """The text of token ids."""
+        ...
+
+
+# The protocol behind each task; its method has the task's name.
+PROTOCOLS: Mapping[Task, type] = {
+    Task.GENERATE: TextGenerator,
+    Task.COUNT: TokenCounter,
+    Task.EMBED: Embedder,
+    Task.RERANK: Reranker,
+    Task.TOKENIZE: Tokenizer,
+    Task.DETOKENIZE: Tokenizer,
+}

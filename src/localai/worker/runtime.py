@@ -19,9 +19,10 @@ from aiohttp import web
 
 from localai.domain.errors import EngineFailed, LocalAIError, StartFailed, Unsupported
 from localai.domain.events import Failed
+from localai.domain.tasks import Task
 from localai.wire import codec
 from localai.wire.messages import GenerateCall, Health, LoadRequest
-from localai.worker.interfaces import TextGenerator
+from localai.worker.interfaces import PROTOCOLS, TextGenerator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -33,6 +34,7 @@ _JSON = "application/json"
 _NDJSON = "application/x-ndjson"
 _MAX_BODY_BYTES = 1 << 31  # the server has limited it already; media travel in the body
 _SHUTDOWN_S = 2.0
+_FAILED = 422
 
 Result = TypeVar("Result")
 
@@ -61,6 +63,7 @@ class Worker:
         application.router.add_get("/health", self._health)
         application.router.add_post("/load", self._load)
         application.router.add_post("/generate", self._generate)
+        application.router.add_post("/task/{name}", self._task)
         application.on_cleanup.append(self._close)
         return application
 
@@ -115,6 +118,25 @@ class Worker:
             self._running -= 1
         return response
 
+    async def _task(self, request: web.Request) -> web.Response:
+        """A task with one result."""
+        self._running += 1
+        try:
+            task = Task(request.match_info["name"])
+            body = await request.read()
+            if not isinstance(self._backend, PROTOCOLS[task]):
+                message = f"This model does not {task.value}."
+                raise Unsupported(message, feature=task.value)  # noqa: TRY301 - one exit for every failure
+            result = await getattr(self._backend, task.value)(codec.decode_task_request(task, body))
+            return web.Response(body=codec.encode_task_result(result), content_type=_JSON)
+        except LocalAIError as error:
+            return _task_failed(error)
+        except Exception as error:
+            _log.exception("the call failed")
+            return _task_failed(EngineFailed(f"The engine failed: {type(error).__name__}: {error}"))
+        finally:
+            self._running -= 1
+
     async def _answer(self, body: bytes) -> AsyncGenerator[bytes, None]:
         """The events of one call as NDJSON; an exception becomes a last, failed line."""
         try:
@@ -137,6 +159,11 @@ class Worker:
     async def _close(self, _application: web.Application) -> None:
         if self._backend is not None:
             await self._backend.close()
+
+
+def _task_failed(error: LocalAIError) -> web.Response:
+    body = codec.encode(codec.error_to_wire(error))
+    return web.Response(status=_FAILED, body=body, content_type=_JSON)
 
 
 def serve(module: str, listen: str, *, token: str = "") -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from localai.dialects.contract import ErrorReply, Origin
-from localai.dialects.openai.bodies import json_object, read_body
+from localai.dialects.json_body import json_object, read_body
 from localai.dialects.openai.chat_answer import ChatStream, ChatWhole
 from localai.dialects.openai.errors import error_reply
 from localai.dialects.openai.generation import generation_request, token_logprobs

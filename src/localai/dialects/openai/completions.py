@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from localai.dialects.contract import ErrorReply, Origin
-from localai.dialects.openai.bodies import read_body
+from localai.dialects.json_body import read_body
 from localai.dialects.openai.completion_answer import CompletionStream, CompletionWhole, Layout
 from localai.dialects.openai.errors import error_reply
 from localai.dialects.openai.generation import generation_request, token_logprobs

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from localai.dialects.contract import ErrorReply, Origin, StreamEncoder
-from localai.dialects.openai.bodies import read_body
+from localai.dialects.json_body import read_body
 from localai.dialects.openai.errors import error_reply
 from localai.dialects.openai.generation import generation_request
 from localai.dialects.openai.requests import MOST_CHOICES, EditBody

@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 
 from localai.dialects.contract import Origin
-from localai.dialects.openai.bodies import json_object
+from localai.dialects.json_body import json_object
 from localai.dialects.openai.requests import (
     INT32_MAX,
     MOST_LOGIT_BIAS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from localai.dialects.openai.bodies import json_object
+from localai.dialects.json_body import json_object
 from localai.dialects.openai.requests import (
     AllowedTools,
     ChatBody,

@@ -6,6 +6,7 @@ chunks) become the same events. Only fields that are used are decoded.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -34,6 +35,8 @@ from localai.domain.events import (
 )
 from localai.domain.parts import Text
 
+# llama-server's words for an input to embed that is longer than a batch, which is the context here
+_OVER_BATCH = re.compile(r"\((\d+) tokens\) is too large.*batch size: (\d+)")
 _UNUSED_PART = Text(text="")  # the server completes blocks itself
 _TEXT = BlockKind.TEXT
 
@@ -149,6 +152,8 @@ def to_error(error: EngineError) -> LocalAIError:
     """An engine error as the domain's."""
     if error.type == "exceed_context_size_error":
         return ContextTooLong(limit=error.n_ctx, requested=error.n_prompt_tokens)
+    if over := _OVER_BATCH.search(error.message):
+        return ContextTooLong(limit=int(over[2]), requested=int(over[1]), param="input")
     if error.type == "not_supported_error":
         return Unsupported(f"The engine cannot do that: {error.message}", feature="engine")
     if error.type == "invalid_request_error" or error.code == 400:  # noqa: PLR2004 - HTTP's "bad request"

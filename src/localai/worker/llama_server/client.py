@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from contextlib import aclosing
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -22,7 +23,18 @@ from localai.domain.events import (
 )
 from localai.domain.generation import Chat, Completion, GenerationRequest, ToolMode
 from localai.domain.parts import Text
-from localai.worker.llama_server import chunks, requests
+from localai.domain.vectors import (
+    DetokenizeRequest,
+    Embeddings,
+    EmbedRequest,
+    PlainAnswer,
+    Ranking,
+    RerankRequest,
+    TokenCount,
+    TokenizeRequest,
+    Tokens,
+)
+from localai.worker.llama_server import chunks, requests, vectors
 from localai.worker.llama_server.forced_calls import ForcedCalls, must_call
 from localai.worker.parsers.hermes import HermesCalls, describe_tools
 from localai.worker.stop_guard import StopGuard
@@ -36,14 +48,25 @@ _chat_decoder = chunks.decoder(chunks.ChatChunk)
 _completion_decoder = chunks.decoder(chunks.CompletionChunk)
 
 
+class Purpose(StrEnum):
+    """What a llama-server was started for; it embeds or ranks only when it was told so."""
+
+    GENERATE = "generate"
+    EMBED = "embed"
+    RERANK = "rerank"
+
+
 class LlamaServer:
     """One llama-server at `address`: `unix:///path.sock` or `http://host:port`.
 
     `slots` is its number of parallel sequences; more choices than that run in turns.
     """
 
-    def __init__(self, address: str, *, key: str, slots: int) -> None:
+    def __init__(
+        self, address: str, *, key: str, slots: int, purpose: Purpose = Purpose.GENERATE
+    ) -> None:
         self._slots = slots
+        self._purpose = purpose
         self._context_size = 0  # tokens; `properties` finds it out
         self._knows_tools = True  # whether the template does; `properties` finds it out
         self._forced_calls = ForcedCalls(self._stream, self._post)
@@ -169,6 +192,42 @@ class LlamaServer:
         if translator.ended_choices < request.choices:
             message = "The engine stopped before the end of its answer."
             raise EngineFailed(message, hint="Look at the worker's log.")
+
+    async def count(self, request: GenerationRequest) -> TokenCount:
+        """The tokens of the prompt that `request` makes, as the model's template renders it."""
+        request, _ = self._with_tools(request)
+        prompt = request.prompt
+        if isinstance(prompt, Chat):
+            body = requests.chat_body(request, prompt.messages)
+            prompt = Completion(text=(await self._post("/apply-template", body))["prompt"])
+        if not isinstance(prompt, Completion):
+            message = f"llama.cpp takes chats and completions, not {type(prompt).__name__}."
+            raise Unsupported(message, feature="prompt")
+        return TokenCount(prompt_tokens=len(await self._tokens(prompt)))
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """One vector per input. Raises Unsupported when the model was not loaded for it."""
+        if self._purpose is not Purpose.EMBED:
+            message = "This model is not loaded for embeddings."
+            hint = "Add `embeddings: true` to its model file, or use an embedding model."
+            raise Unsupported(message, feature="embed", hint=hint, param="model")
+        return await vectors.embed(self._post, request)
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        """One score per document. Raises Unsupported when the model was not loaded for it."""
+        if self._purpose is not Purpose.RERANK:
+            message = "This model is not loaded for reranking."
+            hint = "Add `reranking: true` to its model file, or use a reranker."
+            raise Unsupported(message, feature="rerank", hint=hint, param="model")
+        return await vectors.rerank(self._post, request)
+
+    async def tokenize(self, request: TokenizeRequest) -> Tokens:
+        """The token ids of a text."""
+        return await vectors.tokenize(self._post, request)
+
+    async def detokenize(self, request: DetokenizeRequest) -> PlainAnswer:
+        """The text of token ids."""
+        return await vectors.detokenize(self._post, request)
 
     async def _score_prompt(self, request: GenerationRequest) -> tuple[TokenLogprob, ...]:
         """The log probability of every prompt token, one forced step each.

@@ -1,0 +1,55 @@
+"""Every endpoint of a task with one result: embeddings, ranking, tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from localai.domain.errors import LocalAIError
+from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
+from localai.http.gate import bearer
+from localai.http.origin import model_beside_the_body, origin_of
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from localai.dialects.contract import OneShotEndpoint
+    from localai.http.services import Services
+
+
+class OneShotRoute:
+    """ASGI application of one dialect endpoint."""
+
+    def __init__(self, endpoint: OneShotEndpoint, services: Services) -> None:
+        self._endpoint = endpoint
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Decode, call, encode. A client that hangs up ends it all."""
+        services = self._services
+        try:
+            limit_bytes = services.settings.upload_limit * MEGABYTE
+            body = await read_body(scope, receive, limit_bytes=limit_bytes)
+            await until_hung_up(receive, self._answer(scope, receive, send, body))
+        except HungUp:
+            return
+        except LocalAIError as error:
+            await services.error_response(scope, error, self._endpoint.error)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+        headers = Headers(scope=scope)
+        services = self._services
+        origin = origin_of(scope, headers)
+        call = self._endpoint.decode(body, origin)
+        named = call.model or model_beside_the_body(scope)
+        spec = services.library.find(named, hint=bearer(headers))
+        complete = await services.library.prepare(spec)
+        result = await services.pool.call(complete, call.task, call.request, client=origin.client)
+        answer = Response(
+            call.encode(result, named or spec.name),
+            media_type="application/json",
+            headers={"X-Correlation-ID": origin.answer_id},
+        )
+        await answer(scope, receive, send)
