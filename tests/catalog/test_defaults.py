@@ -125,18 +125,23 @@ def test_template_variables_of_file_and_request_are_merged() -> None:
 def test_a_bare_spec_is_completed(facts: GgufFacts) -> None:
     spec = complete(ModelSpec(name="m", model_path=facts.path), facts, ROOMY)
     assert spec.backend == "llama-cpp"
-    assert spec.settings == {"context_size": 8192, "threads": 6, "parallel": 4}
+    assert spec.settings == {
+        "context_size": 8192,
+        "threads": 6,
+        "parallel": 4,
+        "cache_ram": 6144,
+    }
     assert spec.sampling == Sampling(temperature=0.9, top_p=0.95, top_k=40, min_p=0.0)
 
 
 def test_yaml_goes_over_the_operator_and_both_over_guesses(facts: GgufFacts) -> None:
     app = {"context_size": 1024, "threads": 3, "f16": True, "parallel": 2}
     spec = complete(ModelSpec(name="m"), facts, ROOMY, **app)
-    assert spec.settings == app
+    assert spec.settings == app | {"cache_ram": 6144}
     written = {"context_size": 512, "threads": 1, "f16": False, "parallel": 1}
     said = ModelSpec(name="m", backend="llama", settings=written)
     spec = complete(said, facts, ROOMY, **app)
-    assert (spec.settings, spec.backend) == (written, "llama")
+    assert (spec.settings, spec.backend) == (written | {"cache_ram": 6144}, "llama")
 
 
 def test_the_family_fills_what_the_file_leaves_open(facts: GgufFacts) -> None:

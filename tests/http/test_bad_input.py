@@ -88,7 +88,12 @@ def test_deep_json(server: LiveServer) -> None:
         reply = server.post(PATH, b'{"model": "team/echo", "messages": ' + deep + b"}")
         assert reply.status == 400
         reply = server.post(
-            PATH, b'{"model": "team/echo", "x": ' + deep + b', "messages": ' + json.dumps(HI).encode() + b"}"
+            PATH,
+            b'{"model": "team/echo", "x": '
+            + deep
+            + b', "messages": '
+            + json.dumps(HI).encode()
+            + b"}",
         )
         assert reply.status in {200, 400}
 
@@ -117,7 +122,9 @@ def test_a_chunked_body_over_the_limit(server: LiveServer) -> None:
 def test_a_chunked_body_is_read(server: LiveServer) -> None:
     body = json.dumps({"model": "team/echo", "messages": HI}).encode()
     data = b"".join(b"1\r\n%b\r\n" % body[at : at + 1] for at in range(len(body))) + b"0\r\n\r\n"
-    answer = sent(server, f"{HEAD}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + data)
+    answer = sent(
+        server, f"{HEAD}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + data
+    )
     assert b" 200 " in answer.partition(b"\r\n")[0]
 
 
@@ -183,7 +190,13 @@ def test_a_very_long_address(server: LiveServer, length: int) -> None:
 
 
 def test_odd_characters_in_an_address(server: LiveServer) -> None:
-    for path in ("/v1/models/%00", "/v1/models/%ff%fe", "/v1/models/..%2f..%2fetc%2fpasswd", "//v1//models", "/%2e%2e/"):
+    for path in (
+        "/v1/models/%00",
+        "/v1/models/%ff%fe",
+        "/v1/models/..%2f..%2fetc%2fpasswd",
+        "//v1//models",
+        "/%2e%2e/",
+    ):
         assert server.get(path).status in {400, 404}
 
 

@@ -25,7 +25,9 @@ def said(server: LiveServer, model: str, text: str = "Hi") -> Any:
     return reply.json["choices"][0]["message"]["content"] if reply.status == 200 else None
 
 
-def test_the_single_model_answers_whatever_is_asked_for(tmp_path: Path, start_server: StartServer) -> None:
+def test_the_single_model_answers_whatever_is_asked_for(
+    tmp_path: Path, start_server: StartServer
+) -> None:
     """The three calls of the documentation, with model names that are not installed."""
     folder = tmp_path / "models"
     folder.mkdir()
@@ -53,7 +55,11 @@ def test_the_single_model_answers_whatever_is_asked_for(tmp_path: Path, start_se
     assert edit.json["choices"][0]["text"] == "This is a test!"
     completion = server.post(
         "/v1/completions",
-        {"model": "ggml-koala-7b-model-q4_0-r2.bin", "prompt": "A long time ago\n", "temperature": 0.7},
+        {
+            "model": "ggml-koala-7b-model-q4_0-r2.bin",
+            "prompt": "A long time ago\n",
+            "temperature": 0.7,
+        },
     )
     assert completion.json["choices"][0]["text"] == "This is a test!"
     assert names(server) == ["only"]
@@ -105,7 +111,9 @@ def test_a_running_answer_ends_with_the_weights_it_began_with(
     assert b'"error"' not in data
 
 
-def test_the_demonstration_leaves_for_an_own_model(tmp_path: Path, start_server: StartServer) -> None:
+def test_the_demonstration_leaves_for_an_own_model(
+    tmp_path: Path, start_server: StartServer
+) -> None:
     folder = tmp_path / "models"
     server = start_server(folder)  # a folder that is not there is made
     assert folder.is_dir()

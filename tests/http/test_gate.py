@@ -75,7 +75,11 @@ def test_odd_keys_are_no_accident(locked: LiveServer) -> None:
 
 
 def test_every_answer_has_the_tag_and_is_not_sniffed(locked: LiveServer) -> None:
-    for reply in (locked.get("/healthz"), locked.get("/v1/models"), locked.get("/v1/models", **KEY)):
+    for reply in (
+        locked.get("/healthz"),
+        locked.get("/v1/models"),
+        locked.get("/v1/models", **KEY),
+    ):
         assert reply.headers["machine-tag"] == "m1"
         assert reply.headers["x-content-type-options"] == "nosniff"
 

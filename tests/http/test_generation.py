@@ -140,7 +140,9 @@ def test_without_a_seed_answers_differ(server: LiveServer) -> None:
     assert len(said) > 1
 
 
-@pytest.mark.parametrize("fields", [{"temperature": 0}, {"temperature": 2, "extra_body": {"top_k": 1}}])
+@pytest.mark.parametrize(
+    "fields", [{"temperature": 0}, {"temperature": 2, "extra_body": {"top_k": 1}}]
+)
 def test_the_likeliest_token_is_always_the_same(server: LiveServer, fields: Any) -> None:
     said = {text_of(chat(server, "noise", max_tokens=16, **fields)) for _ in range(3)}
     assert len(said) == 1
@@ -150,7 +152,12 @@ def test_the_likeliest_token_is_always_the_same(server: LiveServer, fields: Any)
     "extra",
     [
         {"repeat_penalty": 30.0, "repeat_last_n": -1},
-        {"dry_multiplier": 90.0, "dry_allowed_length": 0, "dry_penalty_last_n": -1, "repeat_last_n": -1},
+        {
+            "dry_multiplier": 90.0,
+            "dry_allowed_length": 0,
+            "dry_penalty_last_n": -1,
+            "repeat_last_n": -1,
+        },
         {"mirostat": 2, "mirostat_tau": 50.0, "temperature": 2},
         {"xtc_probability": 1.0, "xtc_threshold": 0.0001, "temperature": 2},
         {"typical_p": 0.05, "temperature": 2, "top_k": 0},
@@ -185,7 +192,12 @@ def test_looking_back_further_than_the_context_costs_nothing(server: LiveServer)
     assert usual.usage.completion_tokens == 1
     before = server.metric("localai_worker_memory_bytes", model="noise")
     most = 2**31 - 1
-    extra = {"repeat_last_n": most, "repeat_penalty": 1.5, "dry_penalty_last_n": most, "dry_multiplier": 2}
+    extra = {
+        "repeat_last_n": most,
+        "repeat_penalty": 1.5,
+        "dry_penalty_last_n": most,
+        "dry_multiplier": 2,
+    }
     chat(server, "noise", max_tokens=4, extra_body=extra)
     assert server.metric("localai_worker_memory_bytes", model="noise") < before + 100e6
 
@@ -315,7 +327,10 @@ def test_a_suffix_needs_a_model_that_can_fill_gaps(server: LiveServer) -> None:
 def test_many_messages_and_roles(server: LiveServer) -> None:
     messages: Any = [
         {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "!"}]},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "!"}],
+        },
         {"role": "assistant", "content": "Hello"},
         {"role": "user", "content": "Bye"},
     ]
@@ -484,5 +499,7 @@ def test_the_bearer_names_the_model_when_the_request_does_not(server: LiveServer
     reply = server.post("/v1/chat/completions", body, {"Authorization": "Bearer team/echo"})
     assert reply.json["model"] == "team/echo"
     assert reply.json["choices"][0]["message"]["content"] == "just so"
-    reply = server.post("/v1/chat/completions", {"model": "text", **body}, {"Authorization": "Bearer team/echo"})
+    reply = server.post(
+        "/v1/chat/completions", {"model": "text", **body}, {"Authorization": "Bearer team/echo"}
+    )
     assert reply.json["choices"][0]["message"]["content"] == SENTENCE

@@ -33,8 +33,9 @@ def test_leaving_the_queue_frees_the_place_in_it(server: LiveServer) -> None:
     try:
         for connection in held:
             read_until(connection, b'"content":"on"')
-        with server.open_stream(PATH, body("endless")), server.open_stream(
-            PATH, body("endless", stream=False)
+        with (
+            server.open_stream(PATH, body("endless")),
+            server.open_stream(PATH, body("endless", stream=False)),
         ):
             wait_until(lambda: server.waiting("endless") == 2, "two in the queue")
         wait_until(lambda: server.waiting("endless") == 0, "an empty queue")
@@ -61,7 +62,9 @@ def test_leaving_while_the_prompt_is_read(
     folder = tmp_path_factory.mktemp("prompt") / "models"
     write_models(
         folder,
-        {"wide.yaml": "name: wide\nparameters: {model: wide.gguf}\ncontext_size: 8192\nthreads: 1\noptions: [parallel:1]\n"},
+        {
+            "wide.yaml": "name: wide\nparameters: {model: wide.gguf}\ncontext_size: 8192\nthreads: 1\noptions: [parallel:1]\n"
+        },
     )
     shape = Shape(layers=6, embedding=512, heads=8, kv_heads=8, feed_forward=2048)
     make_tiny_llama(folder / "wide.gguf", shape=shape, context_length=8192)

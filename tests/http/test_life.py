@@ -24,7 +24,11 @@ PATH = "/v1/chat/completions"
 
 
 def body(model: str) -> dict[str, object]:
-    return {"model": model, "messages": [{"role": "user", "content": "one two three four"}], "stream": True}
+    return {
+        "model": model,
+        "messages": [{"role": "user", "content": "one two three four"}],
+        "stream": True,
+    }
 
 
 def folder_of(tmp_path: Path) -> Path:
@@ -170,5 +174,7 @@ def test_only_one_model_stays_loaded(tmp_path: Path, start_server: StartServer) 
     server = start_server(folder, "--single-active-backend")
     for name in ("short", "third", "short"):
         assert server.say(name, "Hi").status == 200
-        loaded = [model for model in ("short", "third") if server.metric("localai_workers", model=model)]
+        loaded = [
+            model for model in ("short", "third") if server.metric("localai_workers", model=model)
+        ]
         assert loaded == [name]

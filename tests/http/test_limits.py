@@ -25,10 +25,14 @@ def at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
 
 def test_more_requests_than_slots_are_all_answered(server: LiveServer) -> None:
     replies = at_once(12, lambda _: server.say("slow", "one two three"))
-    assert {reply.json["choices"][0]["message"]["content"] for reply in replies} == {"one two three"}
+    assert {reply.json["choices"][0]["message"]["content"] for reply in replies} == {
+        "one two three"
+    }
     replies = at_once(8, lambda number: server.say("text", f"Hi {number}", stream=number % 2 == 0))
     assert {reply.status for reply in replies} == {200}
-    assert [SENTENCE in reply.json["choices"][0]["message"]["content"] for reply in replies[1::2]] == [True] * 4
+    assert [
+        SENTENCE in reply.json["choices"][0]["message"]["content"] for reply in replies[1::2]
+    ] == [True] * 4
 
 
 def test_no_more_run_than_there_are_slots(server: LiveServer) -> None:
@@ -42,7 +46,8 @@ def test_no_more_run_than_there_are_slots(server: LiveServer) -> None:
 
 def test_a_full_queue_turns_away(tmp_path: Path, start_server: StartServer) -> None:
     folder = write_models(
-        tmp_path / "models", {"endless.yaml": echo_yaml("endless", delay_s=0.05, slots=1, repeat=10**6)}
+        tmp_path / "models",
+        {"endless.yaml": echo_yaml("endless", delay_s=0.05, slots=1, repeat=10**6)},
     )
     server = start_server(folder, "--max-queued-requests", "2")
     held = [server.open_stream(PATH, {"model": "endless", "messages": HI, "stream": True})]
@@ -83,7 +88,9 @@ def test_a_flood_from_one_client_does_not_starve_another(server: LiveServer) -> 
     lock = threading.Lock()
 
     def ask(key: str) -> None:
-        reply = server.post(PATH, {"model": "slow", "messages": HI}, {"Authorization": f"Bearer {key}"})
+        reply = server.post(
+            PATH, {"model": "slow", "messages": HI}, {"Authorization": f"Bearer {key}"}
+        )
         assert reply.status == 200
         with lock:
             order.append(key)

@@ -180,7 +180,9 @@ def test_the_description_has_every_route_and_they_exist(server: LiveServer) -> N
     }  # fmt: skip
     for row in shown:
         method, _, path = row.partition(" ")
-        reply = server.request(method, path.replace("{model}", "text"), b"" if method == "POST" else None)
+        reply = server.request(
+            method, path.replace("{model}", "text"), b"" if method == "POST" else None
+        )
         assert reply.status in {200, 400}, row
 
 
@@ -203,7 +205,9 @@ def test_the_documentation_page_needs_no_other_host(server: LiveServer) -> None:
     assert "default-src 'self'" in reply.headers["content-security-policy"]
 
 
-def test_a_server_that_loads_is_alive_and_not_ready(tmp_path: Any, start_server: StartServer) -> None:
+def test_a_server_that_loads_is_alive_and_not_ready(
+    tmp_path: Any, start_server: StartServer
+) -> None:
     folder = write_models(tmp_path / "models", {"echo.yaml": echo_yaml("echo", load_s=600)})
     server = LiveServer(folder, "echo")
     try:

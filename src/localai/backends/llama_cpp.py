@@ -258,7 +258,6 @@ class _Parameters:
         params.n_parallel = _DEFAULT_SLOTS
         params.kv_unified = True
         params.cont_batching = True
-        params.cache_ram_mib = -1
         params.warmup = (
             False  # the first request warms up just as well, and the start is twice as quick
         )
@@ -272,6 +271,7 @@ class _Parameters:
             ("parallel", _integer, "n_parallel"),
             ("threads", _integer, "cpuparams.n_threads"),
             ("batch", _integer, "n_batch"),
+            ("cache_ram", _integer, "cache_ram_mib"),
             ("gpu_layers", _integer, "n_gpu_layers"),
             ("main_gpu", _integer, "main_gpu"),
             ("tensor_split", _fractions, "tensor_split"),

@@ -36,6 +36,8 @@ CONTEXT_UNKNOWN: Final = 4096  # when neither the file says nor guessing is want
 HEADROOM: Final = 1.2  # computation buffers and allocator loss, on top of weights and cache
 ENTIRE_CONTEXT: Final = -1
 SLOT_STEPS: Final = (4, 3, 2, 1)
+CACHE_SHARE: Final = 0.1  # of the free memory, for prompts of idle conversations
+CACHE_MOST_MIB: Final = 8192  # llama.cpp's own default
 LONGEST_COUNT: Final = 6  # digits; more is no number of slots
 
 # Bytes per value of the attention cache, where a spec asks for another type than f16.
@@ -145,6 +147,7 @@ def complete(
         settings.setdefault("embeddings", True)
     partly = replace(spec, settings=settings)
     settings["context_size"] = _context_size(partly, facts, hardware, app)
+    settings.setdefault("cache_ram", _prompt_cache_mib(hardware))
     settings.setdefault(
         "parallel", _slots_that_fit(partly, facts, hardware, settings["context_size"])
     )
@@ -204,6 +207,12 @@ def _slots_that_fit(spec: ModelSpec, facts: GgufFacts, hardware: Hardware, size:
     """Choose how many conversations run together; each slot has the full context."""
     fitting = (count for count in SLOT_STEPS if _fits(spec, facts, hardware, size * count))
     return next(fitting, SLOT_STEPS[-1])
+
+
+def _prompt_cache_mib(hardware: Hardware) -> int:
+    """Choose how much memory saved prompts may take: LocalAI sets no limit, and may run out."""
+    share = int(hardware.available_bytes * CACHE_SHARE) >> 20
+    return min(share, CACHE_MOST_MIB) if hardware.available_bytes else CACHE_MOST_MIB
 
 
 def _fits(spec: ModelSpec, facts: GgufFacts, hardware: Hardware, tokens: int) -> bool:

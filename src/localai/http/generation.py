@@ -174,9 +174,7 @@ class _Answer:
                 metrics.prompt_tokens.labels(model).inc(event.usage.prompt_tokens)
                 metrics.cached_tokens.labels(model).inc(event.usage.cached_tokens)
                 metrics.completion_tokens.labels(model).inc(event.usage.completion_tokens)
-            elif (
-                isinstance(event, Failed) and self.call.streams
-            ):  # else `error_response` counts it
+            elif isinstance(event, Failed) and self.call.streams:  # else `error_response` counts it
                 metrics.failures.labels(event.error.kind).inc()
 
 

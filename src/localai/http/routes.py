@@ -12,7 +12,8 @@ from typing import Any
 
 from starlette.routing import Route
 
-from localai.dialects import native, openai, rerank
+from localai.dialects import anthropic, native, openai, rerank
+from localai.dialects.anthropic.requests import MessagesBody, PromptBody
 from localai.dialects.contract import ErrorReply
 from localai.dialects.openai.embeddings import EmbeddingsBody, EmbeddingsEndpoint
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody
@@ -48,7 +49,13 @@ class RouteRow:
 
 def table(services: Services) -> tuple[RouteRow, ...]:
     """Every operation, the aliases without `/v1` and below `/v1/engines/{model}` included."""
-    listed = (*_openai(services), *_ranking(services), *_tokens(services), *_system(services))
+    listed = (
+        *_openai(services),
+        *_anthropic(services),
+        *_ranking(services),
+        *_tokens(services),
+        *_system(services),
+    )
     return tuple(row for shown in listed for row in _with_aliases(shown))
 
 
@@ -94,6 +101,28 @@ def _openai(services: Services) -> Iterator[RouteRow]:
     yield replace(get, path="/v1/models", endpoint=system.models, summary="List the models")
     yield replace(
         get, path="/v1/models/{model:path}", endpoint=system.model, summary="Show one model"
+    )
+
+
+def _anthropic(services: Services) -> Iterator[RouteRow]:
+    row = RouteRow(
+        method="POST",
+        path="/v1/messages",
+        endpoint=GenerationRoute(anthropic.MessagesEndpoint(), services),
+        summary="Answer a conversation",
+        tag="Anthropic",
+        body=MessagesBody,
+        streams=True,
+        spell_error=anthropic.error_reply,
+    )
+    yield row
+    yield replace(
+        row,
+        path="/v1/messages/count_tokens",
+        endpoint=OneShotRoute(anthropic.CountTokensEndpoint(), services),
+        summary="Count the tokens of a conversation",
+        body=PromptBody,
+        streams=False,
     )
 
 

@@ -1,0 +1,14 @@
+"""The Anthropic API: messages, and the count of their tokens.
+
+`messages` holds both endpoints. `requests` lists every field that a body may have, `conversation`
+and `blocks` make domain messages of a history, `answer` holds the encoders, and `errors` is the
+table of errors.
+
+To add an endpoint: a body in `requests`, a module with its `Endpoint`, and golden files under
+`tests/dialects/anthropic`.
+"""
+
+from localai.dialects.anthropic.errors import error_reply
+from localai.dialects.anthropic.messages import CountTokensEndpoint, MessagesEndpoint
+
+__all__ = ["CountTokensEndpoint", "MessagesEndpoint", "error_reply"]
