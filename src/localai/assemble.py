@@ -17,6 +17,7 @@ from localai.http.services import Services
 from localai.inference.library import Library
 from localai.observe.log import logger
 from localai.observe.metrics import Metrics, server_memory
+from localai.outbound import Fetcher, FetchSettings
 from localai.settings import process_environment
 from localai.supervisor.launcher import LocalLauncher
 from localai.supervisor.pool import Pool, PoolSettings
@@ -88,7 +89,12 @@ def build_services(settings: ServerSettings) -> Services:
     metrics.register(_Collector(server_memory))
     metrics.register(_Collector(lambda: _pool_metrics(pool)))
     return Services(
-        settings=settings, library=library, pool=pool, metrics=metrics, spell_error=error_reply
+        settings=settings,
+        library=library,
+        pool=pool,
+        metrics=metrics,
+        fetcher=Fetcher(FetchSettings(allow_private=settings.allow_private_fetch)),
+        spell_error=error_reply,
     )
 
 

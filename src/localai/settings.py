@@ -61,6 +61,9 @@ class ServerSettings:
     disable_csrf: bool = _setting(
         "Accept requests that a browser sends from other sites without a key.",
         False, kind="flag", group="api")  # fmt: skip
+    allow_private_fetch: bool = _setting(
+        "Fetch images and other media from addresses inside the own network, too.",
+        False, kind="flag", group="api")  # fmt: skip
     disable_metrics_endpoint: bool = _setting(
         "Serve no /metrics.", False, kind="flag", group="api")  # fmt: skip
     opaque_errors: bool = _setting(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,31 +33,38 @@ def body(model: str) -> dict[str, object]:
     }
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder for temporary files whose path is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="lt-", dir="/tmp") as folder:  # noqa: S108 - short is the point
+        yield Path(folder)
+
+
 def folder_of(tmp_path: Path) -> Path:
     return write_models(
         tmp_path / "models",
         {
             "short.yaml": echo_yaml("short", delay_s=0.3),
-            "endless.yaml": echo_yaml("endless", delay_s=0.05, repeat=10**6),
+            "endless.yaml": echo_yaml("endless", delay_s=0.05, repeat=100_000),
         },
     )
 
 
-def sockets(tmp_path: Path) -> list[Path]:
-    return list(tmp_path.glob("localai-run-*"))
+def sockets(folder: Path) -> list[Path]:
+    return list(folder.glob("localai-run-*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_well(tmp_path: Path, number: int) -> None:
+def test_a_signal_ends_it_well(tmp_path: Path, short_path: Path, number: int) -> None:
     folder = folder_of(tmp_path)
-    with LiveServer(folder, environment={"TMPDIR": str(tmp_path)}) as server:
+    with LiveServer(folder, environment={"TMPDIR": str(short_path)}) as server:
         assert server.say("short", "Hi").status == 200
         pid = server.workers("short")[-1]
-        assert len(sockets(tmp_path)) == 1
+        assert len(sockets(short_path)) == 1
         assert server.stop(number) == 0
         assert "Traceback" not in server.log
     wait_until(lambda: not is_alive(pid), "the end of the worker")
-    assert sockets(tmp_path) == []
+    assert sockets(short_path) == []
 
 
 def test_a_short_answer_is_finished_first(tmp_path: Path) -> None:
@@ -96,8 +105,8 @@ def test_new_connections_are_refused_while_it_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_a_killed_server_leaves_no_worker_and_its_sockets_go_later(tmp_path: Path) -> None:
-    environment = {"TMPDIR": str(tmp_path)}
+def test_a_killed_server_leaves_no_worker_and_its_sockets_go_later(tmp_path: Path, short_path: Path) -> None:
+    environment = {"TMPDIR": str(short_path)}
     folder = folder_of(tmp_path)
     with LiveServer(folder, environment=environment) as server:
         with server.open_stream(PATH, body("endless")) as held:
@@ -105,12 +114,12 @@ def test_a_killed_server_leaves_no_worker_and_its_sockets_go_later(tmp_path: Pat
             pid = server.workers("endless")[-1]
             assert server.stop(signal.SIGKILL) == -signal.SIGKILL
         wait_until(lambda: not is_alive(pid), "the end of the worker", timeout_s=5)
-    assert len(sockets(tmp_path)) == 1
-    left = sockets(tmp_path)[0]
+    assert len(sockets(short_path)) == 1
+    left = sockets(short_path)[0]
     with LiveServer(folder, environment=environment) as server:
         assert server.say("short", "Hi").status == 200
-        assert left not in sockets(tmp_path)
-        assert len(sockets(tmp_path)) == 1
+        assert left not in sockets(short_path)
+        assert len(sockets(short_path)) == 1
 
 
 def test_a_very_long_temporary_folder(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_no_more_run_than_there_are_slots(server: LiveServer) -> None:
 def test_a_full_queue_turns_away(tmp_path: Path, start_server: StartServer) -> None:
     folder = write_models(
         tmp_path / "models",
-        {"endless.yaml": echo_yaml("endless", delay_s=0.05, slots=1, repeat=10**6)},
+        {"endless.yaml": echo_yaml("endless", delay_s=0.05, slots=1, repeat=100_000)},
     )
     server = start_server(folder, "--max-queued-requests", "2")
     held = [server.open_stream(PATH, {"model": "endless", "messages": HI, "stream": True})]
@@ -72,7 +72,7 @@ def test_a_models_own_limit(tmp_path: Path, start_server: StartServer) -> None:
     limits = "limits: {max_concurrent: 1, retry_after_seconds: 7}\n"
     folder = write_models(
         tmp_path / "models",
-        {"one.yaml": echo_yaml("one", delay_s=0.05, slots=4, repeat=10**6) + limits},
+        {"one.yaml": echo_yaml("one", delay_s=0.05, slots=4, repeat=100_000) + limits},
     )
     server = start_server(folder)
     with server.open_stream(PATH, {"model": "one", "messages": HI, "stream": True}) as held:

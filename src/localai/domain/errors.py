@@ -8,6 +8,7 @@
     |  +- Unsupported          this model or build cannot do that     (feature)
     |  +- ContextTooLong       the prompt does not fit                (limit, requested)
     |  +- BodyTooLarge         the request body is over the limit     (limit_bytes)
+    |  +- FetchFailed          an address in the request gave nothing (address)
     |  +- BodyIncomplete       the request body stopped coming      (timeout_s)
     |  +- RouteNotFound        nothing is served at that path         (near)
     |  +- MethodNotAllowed     the path wants another method          (allowed)
@@ -89,7 +90,9 @@ class ModelNotFound(RequestError):
     def __init__(self, model: str, *, near: tuple[str, ...] = ()) -> None:
         meant = f"Did you mean {', '.join(repr(name) for name in near)}? " if near else ""
         message = (
-            f"No model named {model[:200]!r} is installed." if model else "The request names no model."
+            f"No model named {model[:200]!r} is installed."
+            if model
+            else "The request names no model."
         )
         super().__init__(
             message, hint=f"{meant}GET /v1/models lists the models.", model=model, near=list(near)
@@ -142,6 +145,21 @@ class BodyTooLarge(RequestError):
             f"The request body is larger than the limit of {limit_bytes / 1e6:g} MB.",
             hint="Send less, or start the server with a higher --upload-limit.",
             limit_bytes=limit_bytes,
+        )
+
+
+class FetchFailed(RequestError):
+    """An address in the request could not be fetched, or may not be."""
+
+    kind = "fetch_failed"
+
+    def __init__(self, address: str, why: str, *, param: str | None = None) -> None:
+        super().__init__(
+            f"{address} {why}.",
+            hint="Send the data itself, as base64.",
+            address=address,
+            why=why,
+            param=param,
         )
 
 

@@ -18,6 +18,7 @@ from localai.domain.stream_rules import Fold
 from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
 from localai.http.framing import SSE, Framing
 from localai.http.gate import bearer
+from localai.http.media import with_media
 from localai.http.origin import model_beside_the_body, origin_of
 from localai.inference.generate import generate_all
 
@@ -61,7 +62,10 @@ class GenerationRoute:
         call = self._endpoint.decode(body, origin)
         named = call.requests[0].model or model_beside_the_body(scope)
         spec = services.library.find(named, hint=bearer(headers))
-        requests = [replace(request, model=spec.name) for request in call.requests]
+        requests = [
+            await with_media(replace(request, model=spec.name), services.fetcher)
+            for request in call.requests
+        ]
         answer = _Answer(
             services=services,
             endpoint=self._endpoint,

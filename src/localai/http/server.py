@@ -73,6 +73,7 @@ class Server(uvicorn.Server):
             await serving
             raise
         finally:
+            await self._services.fetcher.close()
             await self._services.pool.close(drain_s=0.0)
 
     async def _until_it_serves(self, serving: asyncio.Task[None]) -> None:

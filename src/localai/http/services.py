@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from localai.domain.errors import LocalAIError
     from localai.inference.library import Library
     from localai.observe.metrics import Metrics
+    from localai.outbound import Fetcher
     from localai.settings import ServerSettings
     from localai.supervisor.pool import Pool
 
@@ -33,6 +34,7 @@ class Services:
     library: Library
     pool: Pool
     metrics: Metrics
+    fetcher: Fetcher
     spell_error: Callable[[LocalAIError], ErrorReply]
     not_ready: str = field(default="starting")
     spellers: dict[str, Callable[[LocalAIError], ErrorReply]] = field(default_factory=dict)

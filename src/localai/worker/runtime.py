@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from localai.domain.errors import EngineFailed, LocalAIError, StartFailed, Unsupported
+from localai.domain.errors import EngineFailed, InvalidRequest, LocalAIError, StartFailed, Unsupported
 from localai.domain.events import Failed
 from localai.domain.tasks import Task
 from localai.wire import codec
@@ -52,6 +52,7 @@ class Worker:
         self._token = token
         self._backend: Any = None  # any Backend, asked for its tasks at run time
         self._model = ""
+        self._is_ordered = False
         self._state = "starting"
         self._running = 0
 
@@ -81,12 +82,15 @@ class Worker:
         return web.Response(body=codec.encode(health), content_type=_JSON)
 
     async def _load(self, request: web.Request) -> web.Response:
-        order = msgspec.json.decode(await request.read(), type=LoadRequest)
+        try:
+            order = msgspec.json.decode(await request.read(), type=LoadRequest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return _failed(InvalidRequest(f"This is no order to load a model: {error}"))
+        if self._is_ordered:
+            return _failed(StartFailed("This worker was told to load a model already."))
+        self._is_ordered = True
         self._model = order.model
         try:
-            if self._backend is not None:
-                message = "This worker has loaded its model already."
-                raise StartFailed(message)  # noqa: TRY301 - one exit for every failure
             self._backend = await self._backend_class.load(order)
         except LocalAIError as error:
             return self._load_failed(error)
@@ -98,9 +102,7 @@ class Worker:
 
     def _load_failed(self, error: LocalAIError) -> web.Response:
         self._state = "failed"
-        return web.Response(
-            status=422, body=codec.encode(codec.error_to_wire(error)), content_type=_JSON
-        )
+        return _failed(error)
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -130,10 +132,10 @@ class Worker:
             result = await getattr(self._backend, task.value)(codec.decode_task_request(task, body))
             return web.Response(body=codec.encode_task_result(result), content_type=_JSON)
         except LocalAIError as error:
-            return _task_failed(error)
+            return _failed(error)
         except Exception as error:
             _log.exception("the call failed")
-            return _task_failed(EngineFailed(f"The engine failed: {type(error).__name__}: {error}"))
+            return _failed(EngineFailed(f"The engine failed: {type(error).__name__}: {error}"))
         finally:
             self._running -= 1
 
@@ -161,7 +163,7 @@ class Worker:
             await self._backend.close()
 
 
-def _task_failed(error: LocalAIError) -> web.Response:
+def _failed(error: LocalAIError) -> web.Response:
     body = codec.encode(codec.error_to_wire(error))
     return web.Response(status=_FAILED, body=body, content_type=_JSON)
 

@@ -18,6 +18,7 @@ from localai.dialects.anthropic.requests import (
     ToolResultBlock,
     UrlSource,
 )
+from localai.dialects.media import media_from
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.parts import Media, MediaKind, Text, ToolResult
 
@@ -52,14 +53,12 @@ def tool_result(block: ToolResultBlock, path: str) -> tuple[ToolResult | Media, 
     return (ToolResult(call_id=block.tool_use_id, text=text, is_error=is_error), *images)
 
 
-def fetched_image(source: UrlSource | FileSource, path: str) -> Media:
-    """The image at an address, or one that was uploaded.
-
-    The domain holds bytes, never an address: whatever fetches images hands its result over here.
-    """
-    what = "an address" if isinstance(source, UrlSource) else "an uploaded file"
-    message = f"{path} names {what}, and images are not fetched by this version."
-    hint = "Send the image itself, as a source of type base64."
+def addressed_image(source: UrlSource | FileSource, path: str) -> Media:
+    """The image at an address, which the door fetches; uploads are not kept by this version."""
+    if isinstance(source, UrlSource):
+        return media_from(source.url, MediaKind.IMAGE, f"{path}.url")
+    message = f"{path} names an uploaded file, and this version keeps no files."
+    hint = "Send the image itself, as a source of type base64, or its address."
     raise Unsupported(message, feature="image", param=path, hint=hint)
 
 
@@ -76,7 +75,7 @@ def _image(block: ImageBlock, path: str) -> Media:
         case Base64Source():
             return _media(source, path)
         case UrlSource() | FileSource():
-            return fetched_image(source, path)
+            return addressed_image(source, path)
         case _:
             assert_never(source)
 

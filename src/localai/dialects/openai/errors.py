@@ -37,6 +37,7 @@ ERRORS: Mapping[str, ErrorRow] = {
     "unsupported": ErrorRow(400, _INVALID, "unsupported"),
     "context_too_long": ErrorRow(400, _INVALID, "context_length_exceeded"),
     "body_too_large": ErrorRow(413, _INVALID, "body_too_large"),
+    "fetch_failed": ErrorRow(400, _INVALID, "fetch_failed"),
     "route_not_found": ErrorRow(404, _INVALID, "route_not_found"),
     "method_not_allowed": ErrorRow(405, _INVALID, "method_not_allowed"),
     "body_incomplete": ErrorRow(408, _INVALID, "body_incomplete"),

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from localai.dialects.media import media_from
 from localai.dialects.openai.requests import CalledFunction, ChatMessage, ContentPart
-from localai.domain.errors import InvalidRequest, RequestError, Unsupported
-from localai.domain.parts import Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
+from localai.domain.errors import InvalidRequest, Unsupported
+from localai.domain.parts import (
+    Media,
+    MediaKind,
+    Message,
+    Part,
+    Reasoning,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 
 _ROLES = {role.value: role for role in Role} | {"function": Role.TOOL}
 
-_MEDIA_WORDS = {
-    "audio_url": "Sounds",
-    "file": "Files",
-    "image": "Images",
-    "image_url": "Images",
-    "input_audio": "Sounds",
-    "video": "Videos",
-    "video_url": "Videos",
+_MEDIA_KINDS = {
+    "audio_url": MediaKind.AUDIO,
+    "image": MediaKind.IMAGE,
+    "image_url": MediaKind.IMAGE,
+    "video": MediaKind.VIDEO,
+    "video_url": MediaKind.VIDEO,
 }
 
 
@@ -50,7 +59,7 @@ def _one_of(names: dict[str, Role]) -> str:
     return f"{', '.join(most)} or {last}"
 
 
-def _content(message: ChatMessage, path: str) -> list[Text]:
+def _content(message: ChatMessage, path: str) -> list[Text | Media]:
     path = f"{path}.content"
     if message.content is None:
         raise InvalidRequest(f"{path} is missing.", param=path)
@@ -61,26 +70,34 @@ def _content(message: ChatMessage, path: str) -> list[Text]:
     return [_part(part, f"{path}[{i}]") for i, part in enumerate(message.content)]
 
 
-def _part(part: ContentPart, path: str) -> Text:
+def _part(part: ContentPart, path: str) -> Text | Media:
     match part.type:
         case "text":
-            text = part.text
+            return Text(text=_given(part.text, f"{path}.text"))
         case "refusal":
-            text = part.refusal
+            return Text(text=_given(part.refusal, f"{path}.refusal"))
+        case "input_audio":
+            data = part.input_audio.data if part.input_audio is not None else None
+            path = f"{path}.input_audio.data"
+            return media_from(_given(data, path), MediaKind.AUDIO, path)
+        case kind if kind in _MEDIA_KINDS:
+            source = part.address(kind)
+            return media_from(
+                _given(source, f"{path}.{kind}.url"), _MEDIA_KINDS[kind], f"{path}.{kind}.url"
+            )
+        case "file":
+            raise Unsupported(
+                "Files are not supported by this version.", feature="file", param=path
+            )
         case other:
-            raise _unknown_part(other, path)
-    if text is None:
-        param = f"{path}.{part.type}"
+            message = f"{path}.type is {other[:40]!r}; it must be text, image_url or input_audio."
+            raise InvalidRequest(message, param=f"{path}.type")
+
+
+def _given(value: str | None, param: str) -> str:
+    if value is None:
         raise InvalidRequest(f"{param} is missing.", param=param)
-    return Text(text=text)
-
-
-def _unknown_part(kind: str, path: str) -> RequestError:
-    if what := _MEDIA_WORDS.get(kind):
-        message = f"{what} are not supported by this version."
-        return Unsupported(message, feature=kind, param=path)
-    message = f"{path}.type is {kind[:40]!r}; it must be text or refusal."
-    return InvalidRequest(message, param=f"{path}.type")
+    return value
 
 
 def _said_by_model(message: ChatMessage, path: str) -> tuple[Part, ...]:
@@ -125,4 +142,9 @@ def _tool_result(message: ChatMessage, path: str) -> ToolResult:
     key, call_id = ("name", message.name) if is_older else ("tool_call_id", message.tool_call_id)
     if not call_id:
         raise InvalidRequest(f"{path}.{key} is missing.", param=f"{path}.{key}")
-    return ToolResult(call_id=call_id, text="".join(part.text for part in _content(message, path)))
+    parts = _content(message, path)
+    for position, part in enumerate(parts):
+        if isinstance(part, Media):
+            what = f"{path}.content[{position}]"
+            raise Unsupported(f"{what} is no text; a tool's result is text.", param=what)
+    return ToolResult(call_id=call_id, text=Message(role=Role.TOOL, parts=tuple(parts)).text)

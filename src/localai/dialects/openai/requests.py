@@ -123,12 +123,37 @@ class MessageToolCall(msgspec.Struct, kw_only=True):
     function: CalledFunction | None = None
 
 
+class MediaAddress(msgspec.Struct, kw_only=True):
+    """An address, or a data URI; `detail` has no effect."""
+
+    url: str
+    detail: str | None = None
+
+
+class SoundData(msgspec.Struct, kw_only=True):
+    """Sound as base64; its format is told by its own bytes."""
+
+    data: str
+    format: str | None = None
+
+
 class ContentPart(msgspec.Struct, kw_only=True):
-    """A piece of a message: `text` or `refusal`."""
+    """A piece of a message: text, or an image, sound or video for models that take it."""
 
     type: str
     text: str | None = None
     refusal: str | None = None
+    image_url: MediaAddress | str | None = None
+    image: MediaAddress | str | None = None
+    audio_url: MediaAddress | str | None = None
+    video_url: MediaAddress | str | None = None
+    video: MediaAddress | str | None = None
+    input_audio: SoundData | None = None
+
+    def address(self, kind: str) -> str | None:
+        """The address in the field named like `kind`."""
+        given: MediaAddress | str | None = getattr(self, kind)
+        return given.url if isinstance(given, MediaAddress) else given
 
 
 class ChatMessage(msgspec.Struct, kw_only=True):

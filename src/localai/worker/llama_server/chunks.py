@@ -154,6 +154,11 @@ def to_error(error: EngineError) -> LocalAIError:
         return ContextTooLong(limit=error.n_ctx, requested=error.n_prompt_tokens)
     if over := _OVER_BATCH.search(error.message):
         return ContextTooLong(limit=int(over[2]), requested=int(over[1]), param="input")
+    if "input is not supported" in error.message:  # an image or sound, which needs an mmproj
+        what = error.message.partition(" input is not supported")[0]
+        message = f"This model takes no {what}."
+        hint = "Name its projector as `mmproj` in the model file, or use a model that takes it."
+        return Unsupported(message, feature=what, hint=hint, param="messages")
     if error.type == "not_supported_error":
         return Unsupported(f"The engine cannot do that: {error.message}", feature="engine")
     if error.type == "invalid_request_error" or error.code == 400:  # noqa: PLR2004 - HTTP's "bad request"

@@ -1,0 +1,174 @@
+"""Fetching what a caller's address points to, without being turned against our own network.
+
+A name is resolved once, by us, and only addresses that passed the check are connected to; so
+neither a redirect, another spelling of an address nor a name that changes its answer gets around
+it. Every redirect is checked anew and carries no header of the caller's. Source: OWASP,
+"Server Side Request Forgery Prevention Cheat Sheet".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from localai.domain.errors import FetchFailed
+
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OK = 200
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_CHUNK_BYTES = 1 << 16
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchSettings:
+    """The limits of one fetch. `allow_private` lifts the check of addresses."""
+
+    max_bytes: int = 20_000_000
+    timeout_s: float = 20.0
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was at an address, and the media type its server declared."""
+
+    data: bytes
+    media_type: str
+
+
+class Fetcher:
+    """Fetches addresses within limits. The client is made with the first fetch."""
+
+    def __init__(self, settings: FetchSettings) -> None:
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, address: str, *, kinds: tuple[str, ...]) -> Fetched:
+        """The content of `address`, which must declare a type such as `image/...` of `kinds`.
+
+        Raises FetchFailed with a sentence for whatever goes wrong.
+        """
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                return await self._follow(address, kinds)
+        except TimeoutError:
+            why = f"took longer than {self._settings.timeout_s:g} s"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            why = f"could not be fetched: {str(error) or type(error).__name__}"
+        raise FetchFailed(address[:_SHOWN], why)
+
+    async def close(self) -> None:
+        """Close the client."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _follow(self, address: str, kinds: tuple[str, ...]) -> Fetched:
+        for _ in range(_MAX_REDIRECTS + 1):
+            self._check(address)
+            async with self._client().get(address, allow_redirects=False) as response:
+                if response.status not in _REDIRECTS:
+                    return await self._read(address, response, kinds)
+                address = urljoin(address, response.headers.get("Location", ""))
+        raise FetchFailed(address[:_SHOWN], f"redirects more than {_MAX_REDIRECTS} times")
+
+    def _check(self, address: str) -> None:
+        """What can be told without resolving: the scheme, credentials, a literal address."""
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise FetchFailed(address[:_SHOWN], "is no http or https address")
+        if parts.username is not None or parts.password is not None:
+            raise FetchFailed(address[:_SHOWN], "holds a user name or password, which is not sent")
+        literal = _literal(parts.hostname)
+        if literal is not None and not self._settings.allow_private and not is_public(literal):
+            raise FetchFailed(address[:_SHOWN], f"points into a private network ({literal})")
+
+    async def _read(
+        self, address: str, response: aiohttp.ClientResponse, kinds: tuple[str, ...]
+    ) -> Fetched:
+        shown, limit = address[:_SHOWN], self._settings.max_bytes
+        if response.status != _OK:
+            raise FetchFailed(shown, f"answered with status {response.status}")
+        media_type = response.content_type
+        if not media_type.startswith(tuple(f"{kind}/" for kind in kinds)):
+            raise FetchFailed(shown, f"is {media_type}, not {' or '.join(kinds)}")
+        if response.content_length is not None and response.content_length > limit:
+            raise FetchFailed(shown, f"is larger than the limit of {limit / 1e6:g} MB")
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in response.content.iter_chunked(_CHUNK_BYTES):
+            size += len(piece)
+            if size > limit:
+                raise FetchFailed(shown, f"is larger than the limit of {limit / 1e6:g} MB")
+            pieces.append(piece)
+        return Fetched(b"".join(pieces), media_type)
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            resolver = None if self._settings.allow_private else PublicResolver()
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=32),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "local-ai", "Accept-Encoding": "identity"},
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names to public addresses only; the connection is made to just those."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The public addresses of `host`. Raises OSError when one of its addresses is not."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        results: list[ResolveResult] = []
+        for got_family, _, protocol, _, where in found:
+            address = str(where[0])
+            if not is_public(ipaddress.ip_address(address)):
+                message = f"{host} points into a private network ({address})"
+                raise OSError(message)
+            results.append(
+                ResolveResult(
+                    hostname=host,
+                    host=address,
+                    port=port,
+                    family=got_family,
+                    proto=protocol,
+                    flags=socket.AI_NUMERICHOST,
+                )
+            )
+        return results
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether `address` is on the open Internet, whatever form it is wrapped in."""
+    if isinstance(address, ipaddress.IPv6Address):
+        for inner in (address.ipv4_mapped, address.sixtofour):
+            if inner is not None:
+                return is_public(inner)
+        if address in _NAT64:
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if address.teredo is not None or int(address) >> 32 == 0:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
