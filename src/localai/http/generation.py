@@ -57,11 +57,19 @@ class GenerationRoute:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         headers = Headers(scope=scope)
-        services = self._services
         origin = origin_of(scope, headers)
         call = self._endpoint.decode(body, origin)
         named = call.requests[0].model or model_beside_the_body(scope)
-        spec = services.library.find(named, hint=bearer(headers))
+        spec = self._services.library.find(named, hint=bearer(headers))
+        scope["localai.answer_id"] = origin.answer_id
+        await self.serve(call, spec, scope, receive, send)
+
+    async def serve(
+        self, call: Call, spec: ModelSpec, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a decoded call with `spec`."""
+        services = self._services
+        named = call.requests[0].model or model_beside_the_body(scope)
         requests = [
             await with_media(replace(request, model=spec.name), services.fetcher)
             for request in call.requests
@@ -72,7 +80,7 @@ class GenerationRoute:
             spec=spec,
             call=call,
             model=named or spec.name,
-            answer_id=origin.answer_id,
+            answer_id=scope["localai.answer_id"],
             framing=self._framing,
         )
         async with aclosing(

@@ -15,7 +15,8 @@ from localai.http.origin import model_beside_the_body, origin_of
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from localai.dialects.contract import OneShotEndpoint
+    from localai.catalog.spec import ModelSpec
+    from localai.dialects.contract import OneShotCall, OneShotEndpoint
     from localai.http.services import Services
 
 
@@ -46,10 +47,12 @@ class OneShotRoute:
         named = call.model or model_beside_the_body(scope)
         spec = services.library.find(named, hint=bearer(headers))
         complete = await services.library.prepare(spec)
-        result = await services.pool.call(complete, call.task, call.request, client=origin.client)
-        answer = Response(
-            call.encode(result, named or spec.name),
-            media_type="application/json",
-            headers={"X-Correlation-ID": origin.answer_id},
-        )
+        body_out = await self.result(call, complete, named or spec.name, client=origin.client)
+        headers_out = {"X-Correlation-ID": origin.answer_id}
+        answer = Response(body_out, media_type="application/json", headers=headers_out)
         await answer(scope, receive, send)
+
+    async def result(self, call: OneShotCall, spec: ModelSpec, model: str, *, client: str) -> bytes:
+        """The response body of a decoded call. `spec` is complete; `model` is the name to show."""
+        result = await self._services.pool.call(spec, call.task, call.request, client=client)
+        return call.encode(result, model)

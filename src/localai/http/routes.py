@@ -12,13 +12,17 @@ from typing import Any
 
 from starlette.routing import Route
 
-from localai.dialects import anthropic, native, openai, rerank
+from localai.dialects import anthropic, native, ollama, openai, rerank
 from localai.dialects.anthropic.requests import MessagesBody, PromptBody
 from localai.dialects.contract import ErrorReply
+from localai.dialects.ollama.requests import ChatBody as OllamaChatBody
+from localai.dialects.ollama.requests import EmbedBody as OllamaEmbedBody
+from localai.dialects.ollama.requests import GenerateBody as OllamaGenerateBody
 from localai.dialects.openai.embeddings import EmbeddingsBody, EmbeddingsEndpoint
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody
 from localai.domain.errors import LocalAIError
 from localai.http.generation import GenerationRoute
+from localai.http.ollama import OllamaEmbedRoute, OllamaEndpoints, OllamaRoute
 from localai.http.one_shot import OneShotRoute
 from localai.http.services import Services
 from localai.http.system import SystemEndpoints
@@ -52,6 +56,7 @@ def table(services: Services) -> tuple[RouteRow, ...]:
     listed = (
         *_openai(services),
         *_anthropic(services),
+        *_ollama(services),
         *_ranking(services),
         *_tokens(services),
         *_system(services),
@@ -123,6 +128,50 @@ def _anthropic(services: Services) -> Iterator[RouteRow]:
         summary="Count the tokens of a conversation",
         body=PromptBody,
         streams=False,
+    )
+
+
+def _ollama(services: Services) -> Iterator[RouteRow]:
+    about = OllamaEndpoints(services)
+    get = RouteRow(
+        method="GET",
+        path="",
+        endpoint=None,
+        summary="",
+        tag="Ollama",
+        spell_error=ollama.error_reply,
+    )
+    post = replace(get, method="POST")
+    yield replace(
+        post,
+        path="/api/chat",
+        endpoint=OllamaRoute(ollama.ChatEndpoint(), services),
+        summary="Answer a conversation",
+        body=OllamaChatBody,
+        streams=True,
+    )
+    yield replace(
+        post,
+        path="/api/generate",
+        endpoint=OllamaRoute(ollama.GenerateEndpoint(), services),
+        summary="Go on from a prompt",
+        body=OllamaGenerateBody,
+        streams=True,
+    )
+    for path, is_older in (("/api/embed", False), ("/api/embeddings", True)):
+        yield replace(
+            post,
+            path=path,
+            endpoint=OllamaEmbedRoute(ollama.EmbedEndpoint(is_older=is_older), services),
+            summary="Turn texts into vectors",
+            body=OllamaEmbedBody,
+        )
+    yield replace(post, path="/api/show", endpoint=about.show, summary="Show one model")
+    yield replace(get, path="/api/tags", endpoint=about.tags, summary="List the models")
+    yield replace(get, path="/api/ps", endpoint=about.ps, summary="List the loaded models")
+    yield replace(get, path="/api/version", endpoint=about.version, summary="The version spoken")
+    yield replace(
+        get, path="/", endpoint=about.root, summary="Say that it runs", media_type="text/plain"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from localai.catalog.defaults import AppDefaults, complete
-from localai.catalog.gguf import read_gguf
+from localai.catalog.gguf import GgufFacts, read_gguf
 from localai.catalog.resolve import resolve
 from localai.domain.errors import ModelFileInvalid, ModelNotFound
 from localai.observe.log import logger
@@ -40,6 +40,7 @@ class Library:
         self._app = app
         self._engine_defaults = engine_defaults  # settings below those of every model file
         self._completed: dict[str, ModelSpec] = {}
+        self._facts: dict[str, tuple[str, GgufFacts]] = {}
         self._reported: frozenset[str] = frozenset()
 
     def catalog(self) -> Catalog:
@@ -66,11 +67,34 @@ class Library:
     def find_listed(self, name: str) -> ModelSpec:
         """The model of exactly that name. Raises ModelNotFound."""
         catalog = self.catalog()
-        spec = catalog.specs.get(name) or catalog.specs.get(catalog.file_names.get(name, ""))
+        plain = name.removesuffix(":latest")
+        spec = next(
+            (
+                catalog.specs[known]
+                for written in (name, plain)
+                for known in (written, catalog.file_names.get(written, ""))
+                if known in catalog.specs
+            ),
+            None,
+        )
         if spec is None:
             near = difflib.get_close_matches(name, list(catalog.specs), n=3)
             raise ModelNotFound(name, near=tuple(near))
         return spec
+
+    async def facts(self, spec: ModelSpec) -> GgufFacts | None:
+        """What the weights say of themselves; None for a model without a GGUF file.
+
+        Raises ModelFileInvalid.
+        """
+        known = self._facts.get(spec.name)
+        if known is not None and known[0] == spec.revision:
+            return known[1]
+        if spec.model_path is None or not spec.model_path.is_file():
+            return None
+        found = await asyncio.to_thread(read_gguf, spec.model_path)
+        self._facts[spec.name] = (spec.revision, found)
+        return found
 
     async def prepare(self, spec: ModelSpec, *, backend: str | None = None) -> ModelSpec:
         """`spec` without gaps; `backend` is the engine a request wants instead of the model's own.
@@ -89,6 +113,8 @@ class Library:
     def _complete(self, spec: ModelSpec) -> ModelSpec:
         if spec.backend in _NO_GGUF_BACKENDS:
             return spec
+        if spec.backend:
+            manifest.find(spec.backend)  # raises BackendNotInstalled, before its files are missed
         if spec.model_path is None:
             raise ModelNotFound(spec.name)
         if not spec.model_path.is_file():

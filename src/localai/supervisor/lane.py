@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ class Lane:
     ) -> None:  # fmt: skip
         self.name = name
         self.is_pinned = False
+        self.keep_s: float | None = None  # asked for by a caller; None leaves it to the settings
         self.waiting = 0
         self.worker: Worker | None = None
         self._launcher = launcher
@@ -108,16 +110,21 @@ class Lane:
             _log.info(
                 "the files of %s have changed; its next requests go to a fresh worker", self.name
             )
-            self._retire(current)
+            self._retire(current, drain_s=self._patience.stall_s or _RETRY_LIMIT_S)
         if self._starting is None or self._starting.done():
             self._starting = asyncio.create_task(self._start(spec))
         return await asyncio.shield(self._starting)
 
+    def expires_in_s(self, *, now_s: float) -> float | None:
+        """Seconds until an idle worker is unloaded because a caller wanted so; None means never."""
+        if self.worker is None or self.keep_s is None or self.keep_s == math.inf:
+            return None
+        return max(0.0, self.worker.last_used_s + self.keep_s - now_s)
+
     async def unload(self, *, drain_s: float) -> None:
         """End the worker; the next request starts a new one."""
-        current, self.worker = self.worker, None
-        if current is not None:
-            await current.stop(drain_s=drain_s)
+        if self.worker is not None:
+            await asyncio.shield(self._retire(self.worker, drain_s=drain_s))
 
     async def close(self, *, drain_s: float) -> None:
         """End the worker for good."""
@@ -213,9 +220,10 @@ class Lane:
                 now_s=now_s, uptime_s=uptime_s, reason=error.message, revision=ended.revision
             )
 
-    def _retire(self, old: Worker) -> None:
-        """Let a stale worker finish what it does, then end it."""
+    def _retire(self, old: Worker, *, drain_s: float) -> asyncio.Task[None]:
+        """Let a worker finish what it does, then end it; `close` waits for that at the latest."""
         self.worker = None
-        task = asyncio.create_task(old.stop(drain_s=self._patience.stall_s or _RETRY_LIMIT_S))
+        task = asyncio.create_task(old.stop(drain_s=drain_s))
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
+        return task

@@ -25,6 +25,7 @@ _log = logger(__name__)
 _TAIL_LINES = 40
 _LINE_LIMIT_BYTES = 1 << 16
 _PREFIX = "localai-run-"
+_LONGEST_ROOT = 38  # characters; a Unix socket's path has 104 on macOS, and ours add up to 64
 # libgomp's threads spin while they wait: harmless on an idle machine, and 15 to 35 times slower on
 # a busy one. A thousand rounds cost nothing and give the core back.
 _ENGINE_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000", "GGML_NO_BACKTRACE": "1", "PYTHONUNBUFFERED": "1"}
@@ -153,8 +154,10 @@ class LocalLauncher:
     async def launch(self, module: str, name: str) -> LocalProcess:
         """Start `python -m localai.worker`. It ends with this process, however that ends."""
         if self._folder is None:
-            _remove_left_behind()
-            self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # mode 0700
+            root = _root()
+            _remove_left_behind(root)
+            made = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=root)  # mode 0700
+            self._folder = Path(made)
         folder = self._folder
         socket = str(folder / f"{next(self._numbers)}.sock")
         environment = _ENGINE_ENVIRONMENT | self._environment | {"TMPDIR": str(folder)}
@@ -180,9 +183,15 @@ class LocalLauncher:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _remove_left_behind() -> None:
+def _root() -> Path:
+    """The system's folder for temporary files, or /tmp where that is too deep for sockets."""
+    usual, short = tempfile.gettempdir(), "/tmp"  # noqa: S108 - what lies in it has a random name and mode 0700
+    return Path(short if len(usual) > _LONGEST_ROOT and os.access(short, os.W_OK) else usual)
+
+
+def _remove_left_behind(root: Path) -> None:
     """Remove the socket folders of servers that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in root.glob(f"{_PREFIX}*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if not pid.isdigit() or _is_alive(int(pid)):
             continue

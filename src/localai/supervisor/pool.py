@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -71,6 +72,16 @@ class Pool:
         """Have the model ready before the first request. Raises LocalAIError."""
         return (await self._lane(spec.name).ensure_ready(spec)).facts
 
+    async def keep(self, name: str, keep_s: float) -> None:
+        """Unload an idle model after `keep_s` seconds from now on; 0 does it at once, inf never."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            return
+        lane.keep_s = keep_s
+        if keep_s == 0 and not lane.is_busy:
+            await lane.unload(drain_s=0.0)
+        self._watch_idle()
+
     async def close(self, *, drain_s: float) -> None:
         """Take no new work, let the running calls end for `drain_s` seconds, stop all workers."""
         self._closed = True
@@ -89,9 +100,13 @@ class Pool:
                 name, launcher=self._launcher, patience=settings.patience, cooldown_s=settings.cooldown_s,
                 queue_limit=settings.queue_limit, make_room=self._make_room,
             )  # fmt: skip
-            if settings.idle_s and self._idle_task is None:
-                self._idle_task = asyncio.create_task(self._unload_idle())
+            if settings.idle_s:
+                self._watch_idle()
         return lane
+
+    def _watch_idle(self) -> None:
+        if self._idle_task is None:
+            self._idle_task = asyncio.create_task(self._unload_idle())
 
     async def _make_room(self, newcomer: str) -> None:
         residents = [
@@ -118,10 +133,12 @@ class Pool:
                 current = lane.worker
                 if current is None or lane.is_busy or lane.is_pinned:
                     continue
-                if now_s - current.last_used_s > self._settings.idle_s:
-                    _log.info(
-                        "unloading %s after %.0f s without a request",
-                        lane.name,
-                        self._settings.idle_s,
-                    )
+                limit_s = self._idle_limit_s(lane)
+                if now_s - current.last_used_s > limit_s:
+                    _log.info("unloading %s after %.0f s without a request", lane.name, limit_s)
                     await lane.unload(drain_s=0.0)
+
+    def _idle_limit_s(self, lane: Lane) -> float:
+        if lane.keep_s is not None:
+            return lane.keep_s
+        return self._settings.idle_s or math.inf

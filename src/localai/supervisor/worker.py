@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -122,8 +123,9 @@ class Worker:
                 async with aclosing(self._client.generate(request)) as batches:
                     async for batch in batches:
                         call.has_begun = True
-                        call.last_event_s = time.monotonic()
+                        call.last_event_s = math.inf  # a slow reader is no sick worker
                         yield batch
+                        call.last_event_s = time.monotonic()
             except (aiohttp.ClientError, ConnectionError) as error:
                 raise await self._why(error, has_begun=call.has_begun) from error
 
@@ -137,6 +139,8 @@ class Worker:
 
     @contextlib.contextmanager
     def _running_call(self) -> Iterator[_RunningCall]:
+        if self.ended.is_set():
+            raise WorkerGone
         call = _RunningCall(time.monotonic())
         self._calls.add(call)
         try:
@@ -147,9 +151,9 @@ class Worker:
 
     async def _why(self, error: Exception, *, has_begun: bool) -> Exception:
         """What a broken connection means: the worker has ended, before or after it saw the call."""
+        await self._wait_briefly_for_end()
         if isinstance(error, aiohttp.ClientConnectorError):
             return WorkerGone()
-        await self._wait_briefly_for_end()
         cut_short = isinstance(error, aiohttp.ServerDisconnectedError) and self.is_stopping
         return WorkerGone() if cut_short and not has_begun else self._why_it_ended()
 

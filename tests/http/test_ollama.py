@@ -1,0 +1,148 @@
+"""Ollama's API from end to end: the official client against real models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import ollama
+import pytest
+
+from tests.bert_maker import SIZE, make_bert
+from tests.gguf_maker import HERMES, make_scripted
+from tests.live import LiveServer, wait_until
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
+CALL = ["<tool_call>\n", '{"name": "', "get_weather", '", "arguments": {"', 'city": "', "Rome"]
+CALL += ['"}}\n', "</tool_call>"]
+ASK = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = tmp_path_factory.mktemp("ollama") / "models"
+    folder.mkdir()
+    make_scripted(folder / "talker.gguf", ["One", " two", " three"])
+    make_scripted(folder / "caller.gguf", CALL, template=HERMES)
+    make_bert(folder / "embedder.gguf")
+    with LiveServer(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: LiveServer) -> Iterator[ollama.Client]:
+    made = ollama.Client(f"http://127.0.0.1:{server.port}")
+    yield made
+    made._client.close()  # it offers no other way
+
+
+def test_a_conversation_streams_and_adds_up(client: ollama.Client) -> None:
+    chunks = list(client.chat("talker:latest", ASK, stream=True))
+    assert "".join(chunk.message.content or "" for chunk in chunks) == "One two three"
+    last = chunks[-1]
+    assert (last.done, last.done_reason, last.eval_count) == (True, "stop", 4)
+    assert last.prompt_eval_count
+    assert last.total_duration
+    whole = client.chat("talker", ASK)
+    assert whole.message.content == "One two three"
+    assert whole.eval_count == 4
+
+
+def test_options_and_limits_count(client: ollama.Client) -> None:
+    short = client.chat("talker", ASK, options={"num_predict": 1})
+    assert (short.message.content, short.done_reason) == ("One", "length")
+    cut = client.chat("talker", ASK, options={"stop": ["thr"]})
+    assert cut.message.content == "One two "
+
+
+def test_a_prompt_is_continued(client: ollama.Client) -> None:
+    answer = client.generate("talker", "hello")
+    assert (answer.response, answer.done_reason) == ("One two three", "stop")
+    raw = client.generate("talker", "hello\n", raw=True)
+    assert raw.response == "One two three"
+    assert raw.prompt_eval_count
+    assert answer.prompt_eval_count
+    assert raw.prompt_eval_count < answer.prompt_eval_count
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_tool_loop(client: ollama.Client, *, streams: bool) -> None:
+    if streams:
+        chunks = list(client.chat("caller", ASK, tools=[WEATHER], stream=True))
+        calls = [call for chunk in chunks for call in chunk.message.tool_calls or ()]
+    else:
+        calls = list(client.chat("caller", ASK, tools=[WEATHER]).message.tool_calls or ())
+    (call,) = calls
+    assert (call.function.name, dict(call.function.arguments)) == ("get_weather", {"city": "Rome"})
+    history = [
+        *ASK,
+        {"role": "assistant", "content": "", "tool_calls": [call.model_dump()]},
+        {"role": "tool", "tool_name": "get_weather", "content": "sunny"},
+    ]
+    assert client.chat("talker", history, tools=[WEATHER]).message.content == "One two three"
+
+
+def test_an_answer_obeys_a_schema(client: ollama.Client) -> None:
+    schema = {"type": "object", "properties": {"a": {"enum": ["x"]}}, "required": ["a"]}
+    answer = client.chat("talker", ASK, format=schema)
+    assert "".join((answer.message.content or "").split()) == '{"a":"x"}'
+
+
+def test_models_are_listed_shown_loaded_and_unloaded(
+    client: ollama.Client, server: LiveServer
+) -> None:
+    names = {model.model for model in client.list().models}
+    assert names == {"talker:latest", "caller:latest", "embedder:latest"}
+    shown = client.show("talker:latest")
+    assert shown.details is not None
+    assert (shown.details.family, shown.details.format) == ("llama", "gguf")
+    assert "completion" in (shown.capabilities or ())
+    assert client.show("embedder").capabilities == ["embedding"]
+    loaded = client.generate("talker", keep_alive="10m")
+    assert loaded.done_reason == "load"
+    (running,) = [model for model in client.ps().models if model.name == "talker:latest"]
+    assert running.expires_at is not None
+    client.generate("talker", keep_alive=0)
+    wait_until(
+        lambda: all(model.name != "talker:latest" for model in client.ps().models), "unloading"
+    )
+    assert server.get("/api/version").json["version"]
+    assert server.get("/").body == b"Ollama is running"
+
+
+def test_a_model_leaves_after_its_time(client: ollama.Client) -> None:
+    client.chat("caller", ASK, keep_alive="1s")
+    assert any(model.name == "caller:latest" for model in client.ps().models)
+    wait_until(
+        lambda: all(model.name != "caller:latest" for model in client.ps().models), "unloading"
+    )
+
+
+def test_vectors(client: ollama.Client, server: LiveServer) -> None:
+    answer = client.embed("embedder", ["the cat", "paris"])
+    assert [len(vector) for vector in answer.embeddings] == [SIZE, SIZE]
+    assert answer.prompt_eval_count
+    older = client.embeddings("embedder", "the cat")
+    assert list(older.embedding) == pytest.approx(list(answer.embeddings[0]), abs=1e-4)
+    empty = server.post("/api/embed", {"model": "embedder", "input": ""})
+    assert (empty.status, empty.json["embeddings"]) == (200, [])
+
+
+def test_errors_are_ollamas(client: ollama.Client, server: LiveServer) -> None:
+    with pytest.raises(ollama.ResponseError) as missing:
+        client.chat("nobody", ASK)
+    assert missing.value.status_code == 404
+    assert "nobody" in missing.value.error
+    wrong = server.post("/api/chat", {"model": "talker", "messages": 5})
+    assert wrong.status == 400
+    assert set(wrong.json) == {"error"}
