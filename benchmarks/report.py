@@ -48,6 +48,8 @@ def _target(row: Row) -> str:
 
 
 def _verdict(row: Row) -> str:
+    if not row.is_clear:
+        return "unclear"
     return {None: "", True: "yes", False: "NO"}[row.met]
 
 
@@ -70,7 +72,8 @@ def table(rows: Iterable[Row]) -> str:
 def sentence(facts: dict[str, Any]) -> str:
     return (
         f"{facts['cores']} cores of {facts['cpu']}, Python {facts['python']}, {facts['engine']}; "
-        f"load average {facts['load_before']} before and {facts['load_after']} after."
+        f"load average {facts['load_before']} before and {facts['load_after']} after"
+        f"{', a fifth of the samples (--quick)' if facts['quick'] else ''}."
     )
 
 

@@ -16,19 +16,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import openai
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gguf_maker import make_scripted, make_tiny_llama
 
-PATIENCE_S = 40.0  # until something that has to happen counts as missing; the machine may be busy
+PATIENCE_S = 60.0  # until something that has to happen counts as missing; the machine may be busy
 SPOKEN = ["This ", "is ", "scripted: ", "one", " two", " three."]
 SENTENCE = "".join(SPOKEN)
 _LISTENS = re.compile(r"listens on (http://\S+)")
 _READY = re.compile(r"(\S+) is ready after .*?\(pid (\d+);")
-_OWN_VARIABLES = re.compile(r"LOCALAI|LLAMACPP|API_KEY|^(MODELS_PATH|ADDRESS|THREADS|CORS|PARALLEL)$")
+_OWN_VARIABLES = re.compile(
+    r"LOCALAI|LLAMACPP|API_KEY|^(MODELS_PATH|ADDRESS|THREADS|CORS|PARALLEL)$"
+)
 
 Found = TypeVar("Found")
 
@@ -107,7 +109,7 @@ class LiveServer:
         self._reader.start()
         self.url = ""
 
-    def __enter__(self) -> LiveServer:
+    def __enter__(self) -> Self:
         try:
             self.url = wait_until(self._address, "the server's start")
         except BaseException:
@@ -177,7 +179,9 @@ class LiveServer:
         with client:
             yield client
 
-    def open_stream(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> socket.socket:
+    def open_stream(
+        self, path: str, body: Any, headers: Mapping[str, str] | None = None
+    ) -> socket.socket:
         """Send a POST over a plain socket and read nothing; the caller closes it."""
         data = json.dumps(body).encode()
         lines = [

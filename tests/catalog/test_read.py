@@ -283,7 +283,7 @@ def test_unknown_keys_name_the_nearest_known(text: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["pipeline: {llm: x}", "function: {grammar: {disable: true}}", "roles: {user: 'U:'}"]
+    "text", ["pipeline: {llm: x}", "function: {grammar: {disable: true}}", "cutstrings: [a]"]
 )
 def test_what_only_localai_does_is_a_warning(text: str) -> None:
     models = read(f"name: a\n{text}\n")

@@ -161,3 +161,23 @@ def test_a_list_of_models_beside_the_folder(tmp_path: Path, start_server: StartS
     server = start_server(tmp_path / "models", "--models-config-file", "list.yaml")
     assert names(server) == ["x", "y"]
     assert said(server, "y", "so") == "so"
+
+
+def test_models_that_come_and_go_leave_no_memory_behind(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    folder = write_models(tmp_path / "models", {"a.yaml": echo_yaml("a")})
+    server = start_server(folder)
+
+    def rounds(numbers: range) -> float:
+        """The server's memory after as many workers."""
+        for number in numbers:
+            (folder / "a.yaml").write_text(echo_yaml("a", repeat=number))
+            wait_until(
+                lambda count=number: said(server, "a", "x") == " ".join("x" * count), "the new file"
+            )
+        return server.metric("localai_server_memory_bytes")
+
+    before = rounds(range(2, 5))
+    assert rounds(range(5, 10)) < before * 1.1
+    assert len(set(server.workers("a"))) >= 8

@@ -57,7 +57,9 @@ def test_leaving_an_engine_stops_it(server: LiveServer) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_leaving_while_the_prompt_is_read(
-    tmp_path_factory: pytest.TempPathFactory, start_server: StartServer, stream: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    start_server: StartServer,
+    stream: bool,  # noqa: FBT001 - a value of the table
 ) -> None:
     folder = tmp_path_factory.mktemp("prompt") / "models"
     write_models(

@@ -36,7 +36,7 @@ def body(model: str) -> dict[str, object]:
 @pytest.fixture
 def short_path() -> Iterator[Path]:
     """A folder for temporary files whose path is short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="lt-", dir="/tmp") as folder:  # noqa: S108 - short is the point
+    with tempfile.TemporaryDirectory(prefix="lt-", dir="/tmp") as folder:
         yield Path(folder)
 
 
@@ -105,7 +105,9 @@ def test_new_connections_are_refused_while_it_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_a_killed_server_leaves_no_worker_and_its_sockets_go_later(tmp_path: Path, short_path: Path) -> None:
+def test_a_killed_server_leaves_no_worker_and_its_sockets_go_later(
+    tmp_path: Path, short_path: Path
+) -> None:
     environment = {"TMPDIR": str(short_path)}
     folder = folder_of(tmp_path)
     with LiveServer(folder, environment=environment) as server:

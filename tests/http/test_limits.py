@@ -55,7 +55,7 @@ def test_a_full_queue_turns_away(tmp_path: Path, start_server: StartServer) -> N
         read_until(held[0], b'"content":"one"')
         for expected in (1, 2):
             held.append(server.open_stream(PATH, {"model": "endless", "messages": HI}))
-            wait_until(lambda: server.waiting("endless") == expected, "the queue")
+            wait_until(lambda count=expected: server.waiting("endless") == count, "the queue")
         with server.openai() as client, pytest.raises(openai.RateLimitError) as caught:
             client.chat.completions.create(model="endless", messages=HI)
         assert caught.value.code == "queue_full"

@@ -28,6 +28,7 @@ class Place(Enum):
     SPEC = "a field of ModelSpec"
     SAMPLING = "a field of Sampling"
     SETTING = "an engine setting"
+    TEMPLATE = "a part of the prompt templates"
     NOTHING = "read by people or other programs; nothing to do here"
     LATER = "LocalAI acts on it, this version does not: worth a warning"
 
@@ -121,6 +122,12 @@ def _mapping(node: Node) -> dict[str, Any]:
     return {key: values.anything(value) for key, value in node.entries.items()}
 
 
+def _texts_by_name(node: Node) -> dict[str, str]:
+    if not isinstance(node, MappingNode):
+        raise BadValue("a mapping of roles to texts is needed.")
+    return {key: values.text(value) for key, value in node.entries.items()}
+
+
 _COUNT = values.integer(0, LARGEST_INTEGER)
 _WHOLE = values.integer(-LARGEST_INTEGER, LARGEST_INTEGER)
 _SHARE = values.number(0.0, 1.0)
@@ -167,10 +174,17 @@ LIMITS: Final[Mapping[str, Key | Section]] = {
 
 TEMPLATE: Final = Section(
     {
-        "use_tokenizer_template": NOTHING,  # always so here
-        **_all(
-            LATER,
-            "chat chat_message completion edit function multimodal reply_prefix "
+        "use_tokenizer_template": Key(Place.TEMPLATE, "use_tokenizer_template", values.flag),
+        "reply_prefix": LATER,
+        **_each(
+            Place.TEMPLATE,
+            values.text,
+            "chat",
+            "chat_message",
+            "completion",
+            "edit",
+            "function",
+            "multimodal",
             "join_chat_messages_by_character",
         ),
     }
@@ -230,6 +244,7 @@ TOP: Final[Mapping[str, Key | Section]] = {
     "parameters": Section(PARAMETERS),
     "limits": Section(LIMITS),
     "template": TEMPLATE,
+    "roles": Key(Place.TEMPLATE, "roles", _texts_by_name),
     "function": FUNCTION,
     "reasoning": REASONING,
     **_setting(values.one_of("none", "minimal", "low", "medium", "high"), "reasoning_effort"),
@@ -245,7 +260,7 @@ TOP: Final[Mapping[str, Key | Section]] = {
     **_all(
         LATER,
         "concurrency_groups lora_base overrides download_files artifacts mcp agent compression proxy router pii "
-        "pii_detection mitm pipeline roles cutstrings extract_regex trimspace trimsuffix "
+        "pii_detection mitm pipeline cutstrings extract_regex trimspace trimsuffix "
         "prompt_cache_path prompt_cache_all prompt_cache_ro quantization load_format "
         "gpu_memory_utilization trust_remote_code enforce_eager swap_space max_model_len "
         "tensor_parallel_size disable_log_stats dtype limit_mm_per_prompt engine_args type cuda "

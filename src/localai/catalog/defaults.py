@@ -12,10 +12,12 @@ from typing import Any, Final, TypedDict, Unpack
 
 from localai.catalog.families import family_sampling
 from localai.catalog.gguf import GgufFacts
+from localai.catalog.prompts import render_chat, render_completion, render_edit
 from localai.catalog.spec import ModelSpec
-from localai.domain.errors import ModelFileInvalid
+from localai.domain.errors import ModelFileInvalid, Unsupported
 from localai.domain.generation import (
     Chat,
+    Completion,
     Edit,
     GenerationRequest,
     Grammar,
@@ -24,7 +26,7 @@ from localai.domain.generation import (
     Prompt,
     Sampling,
 )
-from localai.domain.parts import Message, Role, Text
+from localai.domain.parts import Media, Message, Role, Text
 from localai.hardware import Hardware
 
 TEMPLATE_VARIABLES: Final = "chat_template_kwargs"  # in settings and in engine_options
@@ -67,13 +69,14 @@ class AppDefaults(TypedDict, total=False):
 def with_defaults(request: GenerationRequest, spec: ModelSpec) -> GenerationRequest:
     """Give `request` with what its model's file adds.
 
-    Values of the request win. Stop sequences add up. The system prompt of the file goes before a
-    conversation that has none; an edit becomes a conversation of one message.
+    Values of the request win. Stop sequences add up. Where the file has a template the prompt is
+    rendered here; else its system prompt goes before a conversation that has none, and an edit
+    becomes a conversation of one message. Raises SpecInvalid for a template that fails.
     """
     effort = request.reasoning_effort or spec.settings.get("reasoning_effort")
     return replace(
         request,
-        prompt=_prompt(request.prompt, spec.system_prompt),
+        prompt=_prompt(request, spec),
         sampling=over(request.sampling, spec.sampling),
         max_tokens=request.max_tokens if request.max_tokens is not None else spec.max_tokens,
         stop=tuple(dict.fromkeys((*spec.stop, *request.stop))),
@@ -109,11 +112,38 @@ def over(first: Sampling, second: Sampling) -> Sampling:
 _SAMPLING: Final = tuple(field.name for field in fields(Sampling))
 
 
-def _prompt(prompt: Prompt, system_prompt: str) -> Prompt:
+def _prompt(request: GenerationRequest, spec: ModelSpec) -> Prompt:
+    """Render what the model file has templates for; the rest is left to the engine."""
+    prompt, templates = request.prompt, spec.templates
     if isinstance(prompt, Edit):
+        if templates is not None and templates.edit is not None:
+            return Completion(text=render_edit(request, templates))
         joined = "\n\n".join(part for part in (prompt.instruction, prompt.text) if part)
         prompt = Chat(messages=(_message(Role.USER, joined),))
-    if not isinstance(prompt, Chat) or not system_prompt:
+    if isinstance(prompt, Completion):
+        is_plain = prompt.text is not None and prompt.suffix is None
+        if is_plain and templates is not None and templates.completion is not None:
+            return Completion(text=render_completion(request, templates))
+        return prompt
+    if templates is not None and templates.renders_chat:
+        _refuse_media(prompt, spec)
+        return Completion(text=render_chat(replace(request, prompt=prompt), templates))
+    return _with_system(prompt, spec.system_prompt)
+
+
+def _refuse_media(prompt: Chat, spec: ModelSpec) -> None:
+    if any(isinstance(part, Media) for message in prompt.messages for part in message.parts):
+        raise Unsupported(
+            f"The model {spec.name!r} renders conversations with templates of its file, which "
+            "carry no images or sound.",
+            feature="media",
+            param="messages",
+            hint="Set `template.use_tokenizer_template: true` in its file.",
+        )
+
+
+def _with_system(prompt: Chat, system_prompt: str) -> Chat:
+    if not system_prompt:
         return prompt
     if any(message.role in {Role.SYSTEM, Role.DEVELOPER} for message in prompt.messages):
         return prompt

@@ -19,6 +19,7 @@ from typing import Final
 from localai.catalog.gguf import PART
 from localai.catalog.read import YamlModels, read_yaml
 from localai.catalog.spec import Catalog, ModelSpec
+from localai.catalog.template_files import read_templates
 from localai.domain.errors import SettingInvalid
 from localai.domain.generation import Sampling
 
@@ -26,6 +27,8 @@ RESCAN_AFTER_S: Final = 1.0
 DEEPEST: Final = 2  # sub-folders below the models folder
 STARTER_NAME: Final = "local-ai-starter"
 STARTER_TEMPERATURE: Final = 0.7
+
+TOP_ONLY: Final = frozenset({".yaml", ".yml"})  # model files of sub-folders are somebody else's
 
 # Files beside the weights that belong to a spec; a change of theirs is a change of the model.
 FILE_SETTINGS: Final = ("mmproj", "draft_model", "lora_adapter", "lora_adapters")
@@ -42,6 +45,7 @@ class Listing:
 
     yaml: dict[str, Stamp]
     weights: dict[str, Stamp]
+    templates: dict[str, Stamp]
     problem: str = ""
 
 
@@ -113,6 +117,8 @@ class ModelFolder:
             self._catalog = replace(self._catalog, problems=(*problems, listing.problem))
             self._listing = listing
         elif listing != self._listing or self._beside_changed():
+            if self._listing is None or listing.templates != self._listing.templates:
+                self._read.clear()  # which file a template comes from, only reading tells
             self._catalog = self._assemble(listing)
             self._listing = listing
         self._looked_at = self._clock()
@@ -250,12 +256,16 @@ def _names(name: str, folder: Path) -> list[str]:
 
 
 def _loose_spec(name: str, path: str, stamp: Stamp, folder: Path) -> ModelSpec:
+    origin = os.path.relpath(path, folder)
+    templates, digest = read_templates({}, model_file=origin, models_path=folder, origin=origin)
     return ModelSpec(
+        templates=templates,
+        templates_digest=digest,
         name=name,
         model_path=Path(path),
         is_loose_file=True,
         created_unix_s=_seconds(stamp),
-        origin=os.path.relpath(path, folder),
+        origin=origin,
     )
 
 
@@ -287,35 +297,34 @@ def _list(folder: Path, config_file: Path | None) -> Listing:
     """Look at the folder once. The list file comes after the folder's own YAML files."""
     yaml: dict[str, Stamp] = {}
     weights: dict[str, Stamp] = {}
+    templates: dict[str, Stamp] = {}
+    found = {".gguf": weights, ".yaml": yaml, ".yml": yaml, ".tmpl": templates}
     try:
-        _list_into(str(folder), 0, yaml, weights, {folder.stat().st_ino})
+        _list_into(str(folder), 0, found, {folder.stat().st_ino})
     except OSError as error:
         problem = f"The models folder {folder} cannot be read: {error.strerror}."
-        return Listing(yaml, weights, problem)
+        return Listing(yaml, weights, templates, problem)
     listed = dict(sorted(yaml.items()))
     if config_file is not None:
         stamp = _stamp(str(config_file))
         listed[str(config_file)] = stamp or (0, 0, 0)
     by_depth = sorted(weights.items(), key=lambda item: (item[0].count(os.sep), item[0]))
-    return Listing(listed, dict(by_depth))
+    return Listing(listed, dict(by_depth), templates)
 
 
-def _list_into(
-    folder: str, depth: int, yaml: dict[str, Stamp], weights: dict[str, Stamp], seen: set[int]
-) -> None:
+def _list_into(folder: str, depth: int, found: dict[str, dict[str, Stamp]], seen: set[int]) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name.lower()
             if name.startswith("."):
                 continue
             with suppress(OSError):  # gone already, a link to nothing, a folder not for us
-                if name.endswith(".gguf"):
-                    _add_file(entry, weights)
-                elif name.endswith((".yaml", ".yml")) and depth == 0:
-                    _add_file(entry, yaml)
+                suffix = name[name.rfind(".") :]
+                if suffix in found and (depth == 0 or suffix not in TOP_ONLY):
+                    _add_file(entry, found[suffix])
                 elif depth < DEEPEST and entry.is_dir() and entry.stat().st_ino not in seen:
                     seen.add(entry.stat().st_ino)  # a link may lead back to where we came from
-                    _list_into(entry.path, depth + 1, yaml, weights, seen)
+                    _list_into(entry.path, depth + 1, found, seen)
 
 
 def _add_file(entry: os.DirEntry[str], files: dict[str, Stamp]) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from localai.catalog import compat, values
 from localai.catalog.compat import Key, Place, Section
 from localai.catalog.spec import ModelSpec
+from localai.catalog.template_files import read_templates
 from localai.catalog.values import BadValue
 from localai.catalog.yaml_nodes import Mapping as MappingNode
 from localai.catalog.yaml_nodes import Node, Scalar, Sequence, YamlProblem, documents
@@ -105,6 +106,7 @@ class _Entry:
         self._spec: dict[str, Any] = {}
         self._sampling: dict[str, Any] = {}
         self._settings: dict[str, Any] = {}
+        self._templates: dict[str, Any] = {}
 
     def read(self, node: Node) -> ModelSpec | None:
         """Give the spec, or None when there are problems."""
@@ -124,12 +126,23 @@ class _Entry:
 
     def _build(self, node: MappingNode, model_path: Path | None) -> ModelSpec:
         fields = {name: value for name, value in self._spec.items() if name != "model"}
+        origin = f"{self._shown}:{node.line}"
+        templates, digest = read_templates(
+            self._templates,
+            model_file=self._spec.get("model") or self.name,
+            models_path=self._models_path,
+            system_prompt=self._spec.get("system_prompt", ""),
+            origin=origin,
+        )
+        self.warnings.extend(templates.problems if templates else ())
         return ModelSpec(
             **fields,
             model_path=None if self._spec.get("alias") else model_path,
             sampling=Sampling(**self._sampling),
             settings=self._settings,
-            origin=f"{self._shown}:{node.line}",
+            templates=templates,
+            templates_digest=digest,
+            origin=origin,
         )
 
     def _model_path(self, node: MappingNode) -> Path | None:
@@ -180,8 +193,10 @@ class _Entry:
             self._warn(line, path, "not acted on by this version.")
 
     def _take(self, key: Key, child: Node, line: int, path: str) -> None:
-        if isinstance(child, Scalar) and (child.is_null or not child.text):
-            return  # written but left empty: as if it were absent
+        if isinstance(child, Scalar):
+            is_empty = not child.text and key.place is not Place.TEMPLATE  # where "" is a value
+            if child.is_null or is_empty:
+                return  # written but left empty: as if it were absent
         if key.place is Place.LATER:
             self._warn(line, path, "not acted on by this version.")
             return
@@ -210,6 +225,8 @@ class _Entry:
             self._sampling[key.name] = value
         elif key.place is Place.SETTING:
             self._settings[key.name] = value
+        elif key.place is Place.TEMPLATE:
+            self._templates[key.name] = value
         elif key.name == "stop":  # `stopwords` and `parameters.stop` add up
             self._spec["stop"] = tuple(dict.fromkeys((*self._spec.get("stop", ()), *value)))
         else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localai.catalog.prompts import PromptTemplates
 from localai.domain.generation import Sampling
 
 
@@ -16,7 +17,7 @@ class ModelSpec:
 
     `model_path` is absolute. `settings` are engine keys of the YAML (context_size, threads,
     mmap, ...) under LocalAI's names, with absolute paths for files; `options` are its `key:value`
-    strings. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
+    strings. `templates` are its prompt templates, None when it has none. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
     weights change, so a running worker can be told from a stale one.
     """
 
@@ -35,6 +36,8 @@ class ModelSpec:
     max_concurrent: int | None = None
     retry_after_s: float | None = None
     known_usecases: tuple[str, ...] = ()
+    templates: PromptTemplates | None = field(default=None, repr=False)
+    templates_digest: str = ""
     description: str = ""
     usage: str = ""
     is_loose_file: bool = False

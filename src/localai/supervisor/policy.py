@@ -36,8 +36,9 @@ class Backoff:
 
     def crashed(self, *, now_s: float, uptime_s: float, reason: str, revision: str) -> None:
         """Count a crash: the first one is free, a second soon after the start is a failure."""
-        if uptime_s >= _HEALTHY_AFTER_S:
+        if uptime_s >= _HEALTHY_AFTER_S or revision != self.revision:
             self.forgive()
+        self.revision = revision
         self.crashes += 1
         if self.crashes > 1:
             self.failed(now_s=now_s, reason=reason, revision=revision)

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from localai.domain.errors import EngineFailed, InvalidRequest, LocalAIError, StartFailed, Unsupported
+from localai.domain.errors import (
+    EngineFailed,
+    InvalidRequest,
+    LocalAIError,
+    StartFailed,
+    Unsupported,
+)
 from localai.domain.events import Failed
 from localai.domain.tasks import Task
 from localai.wire import codec

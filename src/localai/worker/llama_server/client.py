@@ -145,9 +145,15 @@ class LlamaServer:
     def _with_tools(
         self, request: GenerationRequest
     ) -> tuple[GenerationRequest, HermesCalls | None]:
-        """Give the tools to a model whose template cannot: in words, and calls found in its text."""
+        """Give the tools to a model whose template cannot: in words, and calls found in its text.
+
+        A prompt that is rendered already has its tools in it; its calls are found the same way.
+        """
         offered = request.tools and request.tool_policy.mode is not ToolMode.NONE
         prompt = request.prompt
+        reader = HermesCalls(parallel=request.tool_policy.parallel)
+        if offered and isinstance(prompt, Completion):
+            return request, reader
         if self._knows_tools or not offered or not isinstance(prompt, Chat):
             return request, None
         told = dataclasses.replace(
@@ -155,7 +161,6 @@ class LlamaServer:
         )
         if must_call(request):
             return told, None
-        reader = HermesCalls(parallel=request.tool_policy.parallel)
         return dataclasses.replace(told, tools=()), reader
 
     def _endpoint(self, request: GenerationRequest) -> tuple[str, dict[str, Any]]:

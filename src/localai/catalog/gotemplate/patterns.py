@@ -1,0 +1,188 @@
+"""Regular expressions that match in time linear in the text, as Go's do.
+
+Python's own engine can take ages on a pattern such as `(a+)+$`, and a model file must not be able
+to ask for that. This one follows all alternatives at once, so it knows no back references and no
+looking around; Go knows none either.
+Sources: the documentation of Go's regexp/syntax; R. Cox, "Regular Expression Matching: the Virtual
+Machine Approach" (2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from localai.catalog.gotemplate.pattern_syntax import (
+    Assert,
+    BadPattern,
+    Choice,
+    Group,
+    Node,
+    One,
+    Repeat,
+    Sequence,
+    parse_pattern,
+)
+
+Charge = Callable[[int], None]
+Captures = tuple[int | None, ...]
+"""Start and end of the whole match, then of each group; None for a group that took no part."""
+
+_LARGEST_PROGRAM: Final = 10_000
+_OPERATIONS_PER_STEP: Final = 2
+
+# What a machine does at one place of its program
+_ONE, _SPLIT, _JUMP, _SAVE, _ASSERT, _MATCH = range(6)
+_Operation = tuple[int, Callable[[str], bool] | Assert | int | None, int]
+
+
+class Pattern:
+    """A pattern that can be looked for; `names` are the numbers of the named groups."""
+
+    def __init__(self, source: str) -> None:
+        tree, self.names, self._groups = parse_pattern(source)
+        self._program: list[_Operation] = []
+        self._compile(Group(tree, 0))
+        self._emit(_MATCH)
+
+    def search(self, text: str, start: int, charge: Charge) -> Captures | None:
+        """Find the first match from `start` on; of those that start there, the preferred one."""
+        matched: Captures | None = None
+        nothing: Captures = (None,) * (2 * self._groups + 2)
+        threads: list[tuple[int, Captures]] = []
+        seen: set[int] = set()
+        for pos in range(start, len(text) + 1):
+            if matched is None:
+                self._add(threads, seen, (0, nothing), text, pos)
+            elif not threads:
+                break
+            charge(1 + len(seen) // _OPERATIONS_PER_STEP)
+            following: list[tuple[int, Captures]] = []
+            seen = set()
+            for place, captures in threads:
+                code, test, _ = self._program[place]
+                if code == _MATCH:
+                    matched = captures
+                    break  # those behind it are less preferred
+                if pos < len(text) and callable(test) and test(text[pos]):
+                    self._add(following, seen, (place + 1, captures), text, pos + 1)
+            threads = following
+        return matched
+
+    def search_all(self, text: str, count: int, charge: Charge) -> Iterator[Captures]:
+        """Find matches that do not overlap, at most `count` if that is not negative."""
+        pos, before = 0, -1
+        while count and pos <= len(text):
+            found = self.search(text, pos, charge)
+            if found is None:
+                return
+            start, end = span(found)
+            is_welcome = end > pos or start != before  # no empty match right after another
+            pos = end if end > pos else pos + 1
+            before = end
+            if is_welcome:
+                count -= 1
+                yield found
+
+    def _add(
+        self,
+        threads: list[tuple[int, Captures]],
+        seen: set[int],
+        thread: tuple[int, Captures],
+        text: str,
+        pos: int,
+    ) -> None:
+        """Follow a thread to all places where it waits for a character, preferred ones first."""
+        waiting = [thread]
+        while waiting:
+            place, captures = waiting.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            code, what, other = self._program[place]
+            if code == _JUMP:
+                waiting.append((other, captures))
+            elif code == _SPLIT:
+                assert isinstance(what, int)
+                waiting += [(other, captures), (what, captures)]
+            elif code == _SAVE:
+                saved = (*captures[:other], pos, *captures[other + 1 :])
+                waiting.append((place + 1, saved))
+            elif code == _ASSERT:
+                assert isinstance(what, Assert)
+                if what.holds(text, pos):
+                    waiting.append((place + 1, captures))
+            else:
+                threads.append((place, captures))
+
+    # --- compiling
+
+    def _emit(self, code: int, what: Callable[[str], bool] | Assert | int | None = None) -> int:
+        if len(self._program) >= _LARGEST_PROGRAM:
+            raise BadPattern("the pattern is too large")
+        self._program.append((code, what, 0))
+        return len(self._program) - 1
+
+    def _aim(self, place: int, first: int, second: int = 0, *, is_lazy: bool = False) -> None:
+        code = self._program[place][0]
+        if code == _SPLIT:
+            first, second = (second, first) if is_lazy else (first, second)
+            self._program[place] = (code, first, second)
+        else:
+            self._program[place] = (code, None, first)
+
+    def _compile(self, node: Node) -> None:
+        match node:
+            case One():
+                self._emit(_ONE, node.test)
+            case Assert():
+                self._emit(_ASSERT, node)
+            case Sequence():
+                for item in node.items:
+                    self._compile(item)
+            case Group():
+                self._save(2 * node.number)
+                self._compile(node.inner)
+                self._save(2 * node.number + 1)
+            case Choice():
+                self._compile_choice(node)
+            case Repeat():
+                self._compile_repeat(node)
+
+    def _save(self, slot: int) -> None:
+        self._aim(self._emit(_SAVE), slot)
+
+    def _compile_choice(self, node: Choice) -> None:
+        ends = []
+        for option in node.options[:-1]:
+            split = self._emit(_SPLIT)
+            self._compile(option)
+            ends.append(self._emit(_JUMP))
+            self._aim(split, split + 1, len(self._program))
+        self._compile(node.options[-1])
+        for end in ends:
+            self._aim(end, len(self._program))
+
+    def _compile_repeat(self, node: Repeat) -> None:
+        for _ in range(node.least):
+            self._compile(node.inner)
+        if node.most is None:
+            split = self._emit(_SPLIT)
+            self._compile(node.inner)
+            self._aim(self._emit(_JUMP), split)
+            self._aim(split, split + 1, len(self._program), is_lazy=node.is_lazy)
+            return
+        splits = []
+        for _ in range(node.most - node.least):
+            splits.append(self._emit(_SPLIT))
+            self._compile(node.inner)
+        for split in splits:
+            self._aim(split, split + 1, len(self._program), is_lazy=node.is_lazy)
+
+
+def span(captures: Captures) -> tuple[int, int]:
+    """Give the start and end of a whole match."""
+    start, end = captures[0], captures[1]
+    assert start is not None
+    assert end is not None
+    return start, end

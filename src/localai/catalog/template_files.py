@@ -1,0 +1,46 @@
+"""The prompt templates of one model, with the `.tmpl` files that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+from localai.catalog.prompts import PromptTemplates, prompt_templates
+
+LARGEST_TEMPLATE_BYTES: Final = 1_000_000
+
+
+def read_templates(
+    section: Mapping[str, Any],
+    *,
+    model_file: str,
+    models_path: Path,
+    system_prompt: str = "",
+    origin: str = "",
+) -> tuple[PromptTemplates | None, str]:
+    """Give the templates, None when there are none, and a digest of all they are made of.
+
+    `section` is the `template:` mapping of a model file, with its `roles` beside them;
+    `model_file` is `parameters.model`. Never raises: see `PromptTemplates.problems`.
+    """
+    digest = blake2b(repr(sorted(section.items())).encode(), digest_size=12)
+
+    def read(name: str) -> str | None:
+        path = models_path / name
+        if not path.is_file() or path.stat().st_size > LARGEST_TEMPLATE_BYTES:
+            return None
+        text = path.read_text(errors="replace")
+        digest.update(text.encode())
+        return text
+
+    templates = prompt_templates(
+        {key: value for key, value in section.items() if key != "roles"},
+        model_file=model_file,
+        read=read,
+        roles=section.get("roles"),
+        system_prompt=system_prompt,
+        origin=origin,
+    )
+    return (templates, digest.hexdigest()) if templates.has_any else (None, "")
