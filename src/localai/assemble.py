@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +14,18 @@ from prometheus_client.core import GaugeMetricFamily
 from localai.catalog.defaults import AppDefaults
 from localai.catalog.folder import ModelFolder
 from localai.dialects.openai import error_reply
+from localai.dialects.openresponses import ResponsesSpelling
 from localai.hardware import probe
 from localai.http.services import Services
+from localai.inference.generate import generate
 from localai.inference.library import Library
+from localai.inference.responses import Responses
+from localai.inference.responses_conversations import Conversations
 from localai.observe.log import logger
 from localai.observe.metrics import Metrics, server_memory
 from localai.outbound import Fetcher, FetchSettings
 from localai.settings import process_environment
+from localai.state import SqliteStore
 from localai.supervisor.launcher import LocalLauncher
 from localai.supervisor.pool import Pool, PoolSettings
 from localai.supervisor.worker import Patience
@@ -88,11 +95,18 @@ def build_services(settings: ServerSettings) -> Services:
     metrics = Metrics()
     metrics.register(_Collector(server_memory))
     metrics.register(_Collector(lambda: _pool_metrics(pool)))
+    store = SqliteStore(
+        settings.data_path / "responses.db", ttl_s=settings.open_responses_store_ttl
+    )
     return Services(
         settings=settings,
         library=library,
         pool=pool,
         metrics=metrics,
+        responses=Responses(
+            store, partial(generate, library=library, pool=pool), ResponsesSpelling()
+        ),
+        conversations=Conversations(store, lambda: uuid.uuid4().hex),
         fetcher=Fetcher(FetchSettings(allow_private=settings.allow_private_fetch)),
         spell_error=error_reply,
     )

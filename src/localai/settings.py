@@ -80,6 +80,12 @@ class ServerSettings:
     load_to_memory: tuple[str, ...] = _setting(
         "Models to load at the start, separated by commas.",
         (), kind="list", group="models")  # fmt: skip
+    data_path: Path = _setting(
+        "The folder for what the server remembers, such as stored responses.",
+        kind="path", group="models", factory=lambda: Path("data"))  # fmt: skip
+    open_responses_store_ttl: float = _setting(
+        "How long responses are stored, for example 24h; 0 means for ever.",
+        0.0, kind="duration", group="models")  # fmt: skip
     disable_guessing: bool = _setting(
         "Do not derive a model's settings from its GGUF file or name.",
         False, kind="flag", group="models")  # fmt: skip

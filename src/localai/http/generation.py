@@ -74,7 +74,7 @@ class GenerationRoute:
             await with_media(replace(request, model=spec.name), services.fetcher)
             for request in call.requests
         ]
-        answer = _Answer(
+        answer = AnswerOut(
             services=services,
             endpoint=self._endpoint,
             spec=spec,
@@ -100,7 +100,7 @@ class GenerationRoute:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Answer:
+class AnswerOut:
     """One answer on its way out, and the counters that go with it."""
 
     services: Services
@@ -142,7 +142,7 @@ class _Answer:
                 return
             await self._start(send)
             encoder = self.call.stream_encoder(self.model)
-            async with _kept_alive(send, self.framing.keep_alive) as mark:
+            async with kept_alive(send, self.framing.keep_alive) as mark:
                 await self._send_batch(await first, encoder, send)
                 async for batch in iterator:
                     await self._send_batch(batch, encoder, send)
@@ -218,7 +218,7 @@ class _Mark:
 
 
 @contextlib.asynccontextmanager
-async def _kept_alive(send: Send, sign: bytes) -> Any:
+async def kept_alive(send: Send, sign: bytes) -> Any:
     """Send `sign` whenever the stream says nothing for a while; an empty one is never sent."""
     mark = _Mark()
 

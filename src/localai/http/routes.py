@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from localai.dialects import anthropic, native, ollama, openai, rerank
+from localai.dialects import anthropic, native, ollama, openai, openresponses, rerank
 from localai.dialects.anthropic.requests import MessagesBody, PromptBody
 from localai.dialects.contract import ErrorReply
 from localai.dialects.ollama.requests import ChatBody as OllamaChatBody
@@ -24,6 +24,7 @@ from localai.domain.errors import LocalAIError
 from localai.http.generation import GenerationRoute
 from localai.http.ollama import OllamaEmbedRoute, OllamaEndpoints, OllamaRoute
 from localai.http.one_shot import OneShotRoute
+from localai.http.responses import CreateRoute, GetRoute, Kept
 from localai.http.services import Services
 from localai.http.system import SystemEndpoints
 
@@ -56,6 +57,7 @@ def table(services: Services) -> tuple[RouteRow, ...]:
     listed = (
         *_openai(services),
         *_anthropic(services),
+        *_responses(services),
         *_ollama(services),
         *_ranking(services),
         *_tokens(services),
@@ -129,6 +131,79 @@ def _anthropic(services: Services) -> Iterator[RouteRow]:
         body=PromptBody,
         streams=False,
     )
+
+
+def _responses(services: Services) -> Iterator[RouteRow]:
+    kept = Kept(services)
+    row = RouteRow(
+        method="POST",
+        path="/v1/responses",
+        endpoint=CreateRoute(services),
+        summary="Answer, and keep the answer for the next turn",
+        tag="Responses",
+        body=openresponses.ResponsesBody,
+        streams=True,
+        spell_error=openresponses.error_reply,
+    )
+    yield row
+    get = replace(row, method="GET", body=None)
+    post, delete = (
+        replace(get, method="POST", streams=False),
+        replace(get, method="DELETE", streams=False),
+    )
+    one, talk = "/v1/responses/{response_id}", "/v1/conversations"
+    yield replace(get, path=one, endpoint=GetRoute(services), summary="Show a stored response")
+    yield replace(delete, path=one, endpoint=kept.route(kept.delete), summary="Forget a response")
+    for method, path, handler, summary, body in (
+        (post, f"{one}/cancel", kept.cancel, "Stop a response in the background", None),
+        (get, f"{one}/input_items", kept.input_items, "List what a response was made from", None),
+        (
+            post,
+            talk,
+            kept.create_conversation,
+            "Begin a conversation",
+            openresponses.ConversationBody,
+        ),
+        (get, f"{talk}/{{conversation_id}}", kept.conversation, "Show a conversation", None),
+        (
+            post,
+            f"{talk}/{{conversation_id}}",
+            kept.update_conversation,
+            "Change a conversation's metadata",
+            openresponses.MetadataBody,
+        ),
+        (
+            delete,
+            f"{talk}/{{conversation_id}}",
+            kept.delete_conversation,
+            "Forget a conversation",
+            None,
+        ),
+        (get, f"{talk}/{{conversation_id}}/items", kept.items, "List a conversation's items", None),
+        (
+            post,
+            f"{talk}/{{conversation_id}}/items",
+            kept.add_items,
+            "Add items to a conversation",
+            openresponses.ItemsBody,
+        ),
+        (get, f"{talk}/{{conversation_id}}/items/{{item_id}}", kept.item, "Show one item", None),
+        (
+            delete,
+            f"{talk}/{{conversation_id}}/items/{{item_id}}",
+            kept.delete_item,
+            "Remove one item",
+            None,
+        ),
+    ):
+        yield replace(
+            method,
+            path=path,
+            endpoint=kept.route(handler),
+            summary=summary,
+            body=body,
+            streams=False,
+        )
 
 
 def _ollama(services: Services) -> Iterator[RouteRow]:

@@ -62,6 +62,7 @@ class Server(uvicorn.Server):
         """
         serving = asyncio.create_task(self.serve(sockets=[listener]))
         try:
+            await self._services.responses.recover()
             await self._until_it_serves(serving)
             await self._load(serving, load, report)
             if not serving.done():
@@ -73,6 +74,7 @@ class Server(uvicorn.Server):
             await serving
             raise
         finally:
+            await self._services.responses.close()
             await self._services.fetcher.close()
             await self._services.pool.close(drain_s=0.0)
 

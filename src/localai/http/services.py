@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from localai.dialects.contract import ErrorReply
     from localai.domain.errors import LocalAIError
     from localai.inference.library import Library
+    from localai.inference.responses import Responses
+    from localai.inference.responses_conversations import Conversations
     from localai.observe.metrics import Metrics
     from localai.outbound import Fetcher
     from localai.settings import ServerSettings
@@ -35,6 +37,8 @@ class Services:
     pool: Pool
     metrics: Metrics
     fetcher: Fetcher
+    responses: Responses
+    conversations: Conversations
     spell_error: Callable[[LocalAIError], ErrorReply]
     not_ready: str = field(default="starting")
     spellers: dict[str, Callable[[LocalAIError], ErrorReply]] = field(default_factory=dict)

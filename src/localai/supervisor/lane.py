@@ -110,7 +110,7 @@ class Lane:
             _log.info(
                 "the files of %s have changed; its next requests go to a fresh worker", self.name
             )
-            self._retire(current, drain_s=self._patience.stall_s or _RETRY_LIMIT_S)
+            _ = self._retire(current, drain_s=self._patience.stall_s or _RETRY_LIMIT_S)
         if self._starting is None or self._starting.done():
             self._starting = asyncio.create_task(self._start(spec))
         return await asyncio.shield(self._starting)

@@ -1,0 +1,246 @@
+"""The routes of the Responses API and of conversations.
+
+A response's id is the key under which it is stored, so it is never a caller's correlation id.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from localai.dialects import openresponses
+from localai.dialects.contract import Frame
+from localai.domain.errors import LocalAIError
+from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
+from localai.http.framing import SSE, sse
+from localai.http.gate import bearer
+from localai.http.generation import AnswerOut, kept_alive
+from localai.http.media import with_media
+from localai.http.origin import model_beside_the_body, origin_of
+from localai.state import PageQuery
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from localai.http.services import Services
+    from localai.inference.responses import Responses
+
+_JSON = "application/json"
+
+
+def owner_of(services: Services, headers: Headers, client: str) -> str:
+    """Whose the responses are: a key's on a server with keys, else everybody's."""
+    return client if services.settings.api_keys and bearer(headers) else ""
+
+
+class CreateRoute:
+    """POST /v1/responses."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._responses = services.responses
+        self._endpoint = openresponses.ResponsesEndpoint()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Decode, generate, encode, and store. A client that hangs up ends what is not in the background."""
+        try:
+            limit_bytes = self._services.settings.upload_limit * MEGABYTE
+            body = await read_body(scope, receive, limit_bytes=limit_bytes)
+            await until_hung_up(receive, self._answer(scope, receive, send, body))
+        except HungUp:
+            return
+        except LocalAIError as error:
+            response = self._services.error_response(scope, error, self._endpoint.error)
+            await response(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+        services, responses = self._services, self._responses
+        headers = Headers(scope=scope)
+        origin = replace(origin_of(scope, headers), answer_id=uuid.uuid4().hex)  # it is a key
+        owner = owner_of(services, headers, origin.client)
+        call = await responses.expand(self._endpoint.decode(body, origin), owner)
+        named = call.requests[0].model or model_beside_the_body(scope)
+        spec = services.library.find(named, hint=bearer(headers))
+        model = named or spec.name
+        call = replace(call, requests=(await with_media(call.requests[0], services.fetcher),))
+        if call.background:
+            queued = await responses.start(call, spec, model=model, owner=owner)
+            if call.streams:
+                await send_frames(responses, call.response_id, owner, None, send)
+            else:
+                await Response(queued, media_type=_JSON)(scope, receive, send)
+            return
+        answer = AnswerOut(
+            services=services,
+            endpoint=self._endpoint,
+            spec=spec,
+            call=call,
+            model=model,
+            answer_id=origin.answer_id,
+            framing=SSE,
+        )
+        async with aclosing(responses.answer(call, spec, model=model, owner=owner)) as batches:
+            if call.streams:
+                await answer.stream(batches, scope, send)
+            else:
+                await (await answer.whole(batches, scope))(scope, receive, send)
+
+
+async def send_frames(
+    responses: Responses, response_id: str, owner: str, starting_after: int | None, send: Send
+) -> None:
+    """Send the events of a stored response, and follow it while it goes on."""
+    frames = await responses.follow(response_id, owner, starting_after)
+    start = [(b"content-type", SSE.content_type), (b"cache-control", b"no-cache")]
+    await send({"type": "http.response.start", "status": 200, "headers": start})
+    async with aclosing(frames), kept_alive(send, SSE.keep_alive) as mark:
+        async for batch in frames:
+            await send(
+                {
+                    "type": "http.response.body",
+                    "body": sse(Frame(*frame) for frame in batch),
+                    "more_body": True,
+                }
+            )
+            mark.sent()
+    await send({"type": "http.response.body", "body": b""})
+
+
+class GetRoute:
+    """GET /v1/responses/{response_id}, as JSON or as its events."""
+
+    def __init__(self, services: Services) -> None:
+        self._services, self._responses = services, services.responses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Show the response, or resume its stream."""
+        headers = Headers(scope=scope)
+        owner = owner_of(self._services, headers, origin_of(scope, headers).client)
+        response_id = scope["path_params"]["response_id"]
+        try:
+            query = openresponses.stream_query(Request(scope).query_params)
+            if query.streams:
+                work = send_frames(self._responses, response_id, owner, query.starting_after, send)
+                await until_hung_up(receive, work)
+                return
+            response = Response(await self._responses.get(response_id, owner), media_type=_JSON)
+        except LocalAIError as error:
+            response = self._services.error_response(scope, error, openresponses.error_reply)
+        await response(scope, receive, send)
+
+
+Handler = Callable[[Request, str], Awaitable[bytes]]
+
+
+class Kept:
+    """The small routes: each handler gives a JSON body."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._responses, self._conversations = services.responses, services.conversations
+
+    def route(self, handler: Handler) -> Any:
+        """An endpoint that answers what `handler` gives."""
+
+        async def endpoint(request: Request) -> Response:
+            headers = request.headers
+            owner = owner_of(self._services, headers, origin_of(request.scope, headers).client)
+            try:
+                return Response(await handler(request, owner), media_type=_JSON)
+            except HungUp:
+                return Response(status_code=400)  # nobody reads it
+            except LocalAIError as error:
+                return self._services.error_response(
+                    request.scope, error, openresponses.error_reply
+                )
+
+        return endpoint
+
+    async def _body(self, request: Request) -> bytes:
+        limit_bytes = self._services.settings.upload_limit * MEGABYTE
+        return await read_body(request.scope, request.receive, limit_bytes=limit_bytes)
+
+    async def cancel(self, request: Request, owner: str) -> bytes:
+        """Stop a response in the background."""
+        return await self._responses.cancel(request.path_params["response_id"], owner)
+
+    async def delete(self, request: Request, owner: str) -> bytes:
+        """Forget a response."""
+        response_id = request.path_params["response_id"]
+        await self._responses.delete(response_id, owner)
+        return openresponses.encode_deleted_response(response_id)
+
+    async def input_items(self, request: Request, owner: str) -> bytes:
+        """What a response was made from."""
+        page = await self._responses.input_items(
+            request.path_params["response_id"], owner, page_query(request)
+        )
+        return openresponses.encode_items(page.items, has_more=page.has_more)
+
+    async def create_conversation(self, request: Request, owner: str) -> bytes:
+        """Begin a conversation."""
+        metadata, items = openresponses.decode_conversation(
+            await self._body(request), uuid.uuid4().hex
+        )
+        return shown(await self._conversations.create(owner, metadata, items))
+
+    async def conversation(self, request: Request, owner: str) -> bytes:
+        """Show a conversation."""
+        return shown(await self._conversations.get(request.path_params["conversation_id"], owner))
+
+    async def update_conversation(self, request: Request, owner: str) -> bytes:
+        """Change its metadata."""
+        metadata = openresponses.decode_metadata(await self._body(request))
+        name = request.path_params["conversation_id"]
+        return shown(await self._conversations.update(name, owner, metadata))
+
+    async def delete_conversation(self, request: Request, owner: str) -> bytes:
+        """Forget a conversation."""
+        name = request.path_params["conversation_id"]
+        await self._conversations.delete(name, owner)
+        return openresponses.encode_deleted_conversation(name)
+
+    async def items(self, request: Request, owner: str) -> bytes:
+        """Its items."""
+        page = await self._conversations.items(
+            request.path_params["conversation_id"], owner, page_query(request)
+        )
+        return openresponses.encode_items(page.items, has_more=page.has_more)
+
+    async def add_items(self, request: Request, owner: str) -> bytes:
+        """Add items."""
+        items = openresponses.decode_items(await self._body(request), uuid.uuid4().hex)
+        await self._conversations.add_items(request.path_params["conversation_id"], owner, items)
+        return openresponses.encode_items(items, has_more=False)
+
+    async def item(self, request: Request, owner: str) -> bytes:
+        """One item."""
+        named = request.path_params
+        return await self._conversations.item(named["conversation_id"], named["item_id"], owner)
+
+    async def delete_item(self, request: Request, owner: str) -> bytes:
+        """Remove one item."""
+        named = request.path_params
+        return shown(
+            await self._conversations.delete_item(named["conversation_id"], named["item_id"], owner)
+        )
+
+
+def page_query(request: Request) -> PageQuery:
+    """Which page of items is wanted. Raises InvalidRequest."""
+    query = openresponses.item_query(request.query_params)
+    return PageQuery(limit=query.limit, is_ascending=query.is_ascending, after=query.after)
+
+
+def shown(conversation: Any) -> bytes:
+    """A conversation as JSON."""
+    return openresponses.encode_conversation(
+        conversation.conversation_id, conversation.created_unix_s, conversation.metadata
+    )
