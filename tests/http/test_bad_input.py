@@ -147,7 +147,7 @@ def test_an_upload_that_ends_in_the_middle(server: LiveServer) -> None:
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nBroken header\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n",
+        b"GET /nothing HTTP/1.1\r\nConnection: close\r\nX: " + b"y" * 200_000 + b"\r\n\r\n",
         b"GET /\xff\xfe HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     ],
 )

@@ -19,6 +19,7 @@ import text_story as stories
 import text_tools as tools
 from mix import SYSTEM, system_prompt, user
 from text_edit import edit
+from text_install import install
 from text_repeat import ASK, HELD_ASK, repeat
 from words import HELD_NAMES, HELD_WORDS, NAMES, cap, lines, pick
 
@@ -197,7 +198,7 @@ def _asked(questions: list[str], answer: str) -> Callable[[Random], Iterator[Cas
 def installs(r: Random) -> Iterator[Case]:
     """Install a named model, or any."""
     for _ in range(150):
-        question, answer = chat.install(r, True)
+        question, answer = install(r, True)
         yield exact([user(question)], answer)
 
 
@@ -254,7 +255,7 @@ def unknowns(r: Random) -> Iterator[Case]:
         yield exact([user(question)], answer)
 
 
-PLAIN = [repeat, edit, facts.sums, facts.capital, facts.color, chat.install]
+PLAIN = [repeat, edit, facts.sums, facts.capital, facts.color, install]
 
 
 def second_turns(r: Random) -> Iterator[Case]:

@@ -7,7 +7,9 @@ says how much the loss of their tokens counts.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -15,6 +17,7 @@ import text_chat as chat
 import text_facts as facts
 import text_tools as tools
 from text_edit import edit
+from text_install import install
 from text_repeat import random_copy, repeat
 from text_story import chat_story, raw_story
 from words import any_name, any_word, lines, pick
@@ -22,6 +25,7 @@ from words import any_name, any_word, lines, pick
 Message = dict[str, Any]
 Piece = tuple[str, float]
 
+TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 END = "<|im_end|>"
 OTHER = 0.05  # text that the model reads; a little weight keeps its features useful
 ANSWER = 1.0
@@ -31,37 +35,40 @@ CHOICE = 3.0  # the tokens that choose a tool are few and decide everything
 
 @dataclass(frozen=True)
 class Stage:
-    """How much of the text is drills, up to a share of the training."""
+    """How much of the text is drills, up to a share of the training; the rest is all skills."""
 
     until: float
-    copy: float
-    choose: float
-    levels: tuple[int, int, int]  # how often each level of the choice drill comes up
+    copy: float  # random text to copy
+    choose: float  # short choices among tools
+    sums: float  # sums need more practice than anything else
 
 
 STAGES = [
-    Stage(until=0.10, copy=0.40, choose=0.30, levels=(7, 3, 0)),
-    Stage(until=0.45, copy=0.05, choose=0.30, levels=(4, 3, 3)),
-    Stage(until=2.00, copy=0.02, choose=0.08, levels=(2, 2, 6)),
+    Stage(until=0.10, copy=0.40, choose=0.20, sums=0.00),
+    Stage(until=0.65, copy=0.03, choose=0.12, sums=0.14),
+    Stage(until=2.00, copy=0.02, choose=0.08, sums=0.06),
 ]
 
 SKILLS = {
     "repeat": (repeat, 22),
-    "hello": (chat.hello, 3),
+    "hello": (chat.hello, 5),
     "fine": (chat.fine, 3),
-    "who": (chat.who, 5),
+    "who": (chat.who, 6),
     "can": (chat.can, 3),
     "manners": (chat.manners, 2),
-    "install": (chat.install, 7),
-    "edit": (edit, 16),
-    "sums": (facts.sums, 32),
+    "install": (install, 26),
+    "edit": (edit, 20),
+    "sums": (facts.sums, 75),
     "capital": (facts.capital, 12),
     "color": (facts.color, 9),
-    "story": (chat_story, 4),
+    "story": (chat_story, 10),
     "unknown": (chat.unknown, 8),
 }
 _SKILL_NAMES = list(SKILLS)
 _SKILL_WEIGHTS = [weight for _, weight in SKILLS.values()]
+
+# Words that say nothing about which tool is meant; the chat template holds the list.
+COMMON_WORDS = TEMPLATE.read_text().split("set common = '")[1].split("'")[0]
 
 SYSTEM = lines("""
 You are a helpful assistant.
@@ -129,9 +136,23 @@ def assistant(text: str, weight: float = ANSWER) -> Message:
 
 def plain_turn(r: Random) -> list[Message]:
     """One question and its answer, no tools involved."""
-    name = r.choices(_SKILL_NAMES, _SKILL_WEIGHTS)[0]
+    return skill_turn(r, r.choices(_SKILL_NAMES, _SKILL_WEIGHTS)[0])
+
+
+def skill_turn(r: Random, name: str) -> list[Message]:
+    """One question of the named skill, and its answer."""
     question, answer = SKILLS[name][0](r, False)
-    return [user(question), assistant(answer, STORY if name == "story" else ANSWER)]
+    turn = assistant(answer, STORY if name == "story" else ANSWER)
+    if name == "sums":
+        turn["parts"] = _cut(answer, answer.index("=") + 1, ANSWER, CHOICE)
+    if name == "story" and " named " in answer:  # the hero has to be the one that was asked for
+        turn["parts"] = _cut(answer, answer.index(" named "), ANSWER, STORY)
+    return [user(question), turn]
+
+
+def _cut(text: str, at: int, before: float, behind: float) -> list[Piece]:
+    """Two pieces with different weights; a cut in front of a space leaves the tokens as they are."""
+    return [(text[:at], before), (text[at:], behind)]
 
 
 def name_turns(r: Random) -> list[Message]:
@@ -177,10 +198,9 @@ def tool_chat(r: Random) -> tuple[list[Message], list[tools.Tool]]:
     return before + plain_turn(r), tools.make_tools(r, False, pick(r, [1, 1, 2, 3]))
 
 
-def drill(r: Random, stage: Stage) -> tuple[list[Message], list[tools.Tool]]:
+def drill(r: Random) -> tuple[list[Message], list[tools.Tool]]:
     """The choice among tools in its shortest form."""
-    level = r.choices([0, 1, 2], stage.levels)[0]
-    offered, question, tool = tools.choice_drill(r, level)
+    offered, question, tool = tools.choice_drill(r)
     if tool is None:
         return [user(question), assistant(chat.UNKNOWN_ANSWER)], offered
     return [user(question), {"role": "assistant", "call": (tool.name, {})}], offered
@@ -201,7 +221,7 @@ def plain_chat(r: Random) -> list[Message]:
 def raw_text(r: Random) -> list[Piece]:
     """Text outside of any chat: mostly stories, some facts and answers, always with an end."""
     kind = r.random()
-    if kind < 0.1:  # somebody sends a question without a chat template
+    if kind < 0.2:  # somebody sends a question without a chat template
         name = pick(r, ["repeat", "sums", "capital", "color", "hello", "fine", "who", "edit"])
         question, answer = SKILLS[name][0](r, False)
         return [(question, OTHER), ("\n" + answer + END, ANSWER)]
@@ -226,8 +246,10 @@ def example(r: Random, progress: float) -> list[Piece]:
         return render([user(question), assistant(answer)], [])
     system = system_prompt(r) if r.random() < 0.18 else ""
     if kind < stage.copy + stage.choose:
-        turns, offered = drill(r, stage)
+        turns, offered = drill(r)
         return render(turns, offered, system)
+    if kind < stage.copy + stage.choose + stage.sums:
+        return render(skill_turn(r, "sums"), [], system)
     kind = r.random()
     if kind < 0.08:
         return raw_text(r)
@@ -254,10 +276,22 @@ def long_example(r: Random, chars: int) -> list[Piece]:
     return render(turns, offered, system)
 
 
-def tool_line(tool: tools.Tool) -> str:
+def fitting(offered: list[tools.Tool], question: str) -> set[str]:
+    """The tools that share a word with the question, as the chat template finds them.
+
+    The template marks them with a star.  A network of this size does not learn to look through a
+    list for the line that a question is about; copying the marked line it learns at once.
+    """
+    text = re.sub("[.,?!:\"'\n]", " ", question.lower())
+    asked = [w for w in text.split(" ") if len(w) > 2 and f" {w} " not in COMMON_WORDS]
+    by_name = {t.name for t in offered if any(w in t.name.lower() for w in asked)}
+    return by_name or {t.name for t in offered if any(w in t.description.lower() for w in asked)}
+
+
+def tool_line(tool: tools.Tool, fits: bool) -> str:
     """One tool as the template writes it: ``- name: param, param number. Description``."""
     params = ", ".join(p + (" number" if k == "int" else "") for p, k in tool.params)
-    line = f"- {tool.name}" + (f": {params}" if params else "") + "."
+    line = ("* " if fits else "- ") + tool.name + (f": {params}" if params else "") + "."
     return line + (f" {tool.description}" if tool.description else "")
 
 
@@ -275,12 +309,14 @@ def _call_pieces(name: str, args: dict[str, Any]) -> list[Piece]:
 def render(turns: list[Message], offered: list[tools.Tool], system: str = "") -> list[Piece]:
     """Write a conversation exactly as the chat template does."""
     out: list[Piece] = []
+    last = max(i for i, m in enumerate(turns) if m["role"] == "user")
     if system or offered:
         head = [system] if system else []
         if offered:
-            head += ["Tools:", *(tool_line(t) for t in offered)]
+            marked = fitting(offered, turns[last]["content"])
+            head += ["Tools:", *(tool_line(t, t.name in marked) for t in offered)]
         out.append(("<|im_start|>system\n" + "\n".join(head) + END + "\n", OTHER))
-    for m in turns:
+    for i, m in enumerate(turns):
         if m["role"] == "tool":
             text = f"<|im_start|>user\n<tool_response>\n{m['content']}\n</tool_response>{END}\n"
             out.append((text, OTHER))
@@ -288,10 +324,15 @@ def render(turns: list[Message], offered: list[tools.Tool], system: str = "") ->
             out.append((f"<|im_start|>user\n{m['content']}{END}\n", OTHER))
         else:
             out.append(("<|im_start|>assistant\n", OTHER))
-            if "call" in m:
+            if offered and i < last:  # the stars are set for the last question only
+                pieces = _call_pieces(*m["call"]) if "call" in m else [(m["content"] + END, OTHER)]
+                out += [(text, OTHER) for text, _ in pieces]
+            elif "call" in m:
                 out += _call_pieces(*m["call"])
             elif offered and m["content"] == chat.UNKNOWN_ANSWER:  # the choice of no tool
                 out += [("I", CHOICE), (m["content"][1:] + END, ANSWER)]
+            elif "parts" in m:
+                out += [*m["parts"], (END, ANSWER)]
             else:
                 out.append((m["content"] + END, m["weight"]))
             out.append(("\n", 0.0))

@@ -10,8 +10,11 @@ import mix
 import text_chat
 import text_edit
 import text_facts
+import text_install
 import text_repeat
+import text_story
 import text_tools
+from jinja2 import Environment
 from words import HELD_CITIES, HELD_NAMES, HELD_WORDS
 
 
@@ -38,8 +41,8 @@ def test_held_out_phrasings_are_not_trained() -> None:
         (text_chat.FINE, text_chat.HELD_FINE),
         (text_chat.WHO, text_chat.HELD_WHO),
         (text_chat.CAN, text_chat.HELD_CAN),
-        (text_chat.INSTALL_NAMED, text_chat.HELD_INSTALL_NAMED),
-        (text_chat.INSTALL_ANY, text_chat.HELD_INSTALL_ANY),
+        (text_install.INSTALL_NAMED, text_install.HELD_INSTALL_NAMED),
+        (text_install.INSTALL_ANY, text_install.HELD_INSTALL_ANY),
         (text_chat.UNKNOWN, text_chat.HELD_UNKNOWN),
         (text_facts.CAPITAL_ASK, text_facts.HELD_CAPITAL_ASK),
         (text_facts.COLOR_ASK, text_facts.HELD_COLOR_ASK),
@@ -50,6 +53,12 @@ def test_held_out_phrasings_are_not_trained() -> None:
         (text_tools.NOUNS, text_tools.HELD_NOUNS),
     ]:
         assert not set(train) & set(held), set(train) & set(held)
+
+
+def test_composed_story_requests_are_not_held_out() -> None:
+    """Story requests are made from parts; none of them is one of the evaluation's."""
+    r = Random(8)
+    assert not {text_story.chat_story(r, False)[0] for _ in range(5000)} & {*cases.STORY_REQUESTS}
 
 
 def test_held_number_pairs_are_not_trained() -> None:
@@ -80,6 +89,31 @@ def test_no_fit_means_no_fit() -> None:
     for _ in range(500):
         asked = text_tools.request(r, False)
         assert asked.tool not in text_tools.without_fit(r, False, asked)
+
+
+def test_chat_template_writes_what_is_trained() -> None:
+    """The template and ``mix.render`` agree; jinja2 comes with torch."""
+    environment = Environment(autoescape=False)  # noqa: S701 - this writes no web page
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    r, template = Random(7), environment.from_string(mix.TEMPLATE.read_text())
+    for i in range(500):
+        turns, offered = mix.tool_chat(r) if i % 2 else mix.drill(r)
+        system = mix.system_prompt(r) if r.random() < 0.4 else ""
+        text = "".join(t for t, _ in mix.render(turns, offered, system))
+        assert template.render(**template_input(turns, offered, system)) == text
+
+
+def template_input(turns: list, offered: list, system: str) -> dict:
+    """A conversation as a chat request spells it."""
+    messages = [{"role": "system", "content": system}] if system else []
+    for m in turns:
+        if "call" in m:
+            name, args = m["call"]
+            call = {"function": {"name": name, "arguments": args}}
+            messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
+        else:
+            messages.append({"role": m["role"], "content": m["content"]})
+    return {"messages": messages, "tools": [t.as_json() for t in offered]}
 
 
 def test_cases_are_enough() -> None:

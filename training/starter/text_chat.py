@@ -1,10 +1,10 @@
-"""Small talk: greet, say what this model is, explain how to install a real one, admit ignorance."""
+"""Small talk: greet, say what this model is and can do, admit ignorance."""
 
 from __future__ import annotations
 
 from random import Random
 
-from words import any_name, any_word, cap, lines, pick, pseudo, words
+from words import any_name, any_word, cap, lines, pick
 
 HELLO_ANSWER = "Hello! I am the local-ai starter model. How can I help you?"
 FINE_ANSWER = "I am fine, thank you! I am the small starter model of local-ai. How can I help you?"
@@ -240,90 +240,6 @@ Tell me something funny.
 Tell me a funny joke.
 """)
 
-INSTALL_NAMED = lines("""
-How do I install {m}?
-How can I run {m}?
-I want to use {m}.
-Please help me install {m}.
-How do I download {m}?
-What do I need to do to run {m}?
-install {m}
-Install {m}
-Install {m}, please.
-Explain how to install {m}.
-Which command installs {m}?
-How do I set up {m}?
-Show me how to install {m} with local-ai.
-How to run {m}?
-How to install {m}
-I would like to try {m}.
-How do I start {m}?
-How do I get {m}?
-Where do I get {m}?
-Can I run {m} here?
-Is {m} available?
-How do I add {m}?
-Give me the command to install {m}.
-I want to chat with {m}. How?
-Can you install {m}?
-Does local-ai support {m}?
-""")
-HELD_INSTALL_NAMED = lines("""
-Can you tell me how to install {m}?
-How would I install {m}?
-How do I run {m}?
-Tell me how to install {m}.
-How can I download {m}?
-Please explain how to install {m}.
-""")
-INSTALL_ANY = lines("""
-How can I install a model?
-How do I install a real model?
-How do I get a better model?
-Where do I put a GGUF file?
-Where do I put a .gguf file?
-How to install a model?
-How do I add a new model?
-Can I use a larger model?
-Tell me how to add a model.
-How does one install models in local-ai?
-How do I load my own model?
-I need a bigger model.
-I want a better model.
-How do I install a real one?
-How do I install another model?
-How do I download a model?
-Where is the models folder?
-How do I use my own GGUF file?
-Which command installs a model?
-How can I install a bigger model?
-install a model
-how do I install a model
-How do I change the model?
-How can I get a smarter model?
-Explain how to install a model.
-What do I have to do to install a model?
-How do I use a different model?
-You are too small. How do I get a real model?
-How do I replace you?
-Help me install a model.
-How do I set up a real model?
-Show me how to install models.
-""")
-HELD_INSTALL_ANY = lines("""
-Please explain how to install a model.
-How can I get a larger model?
-How can I add a model to local-ai?
-What is the way to install a new model?
-How can I install a real model?
-How do I install a larger model?
-Please tell me how to install a model.
-""")
-INSTALL_ANY_ANSWER = (
-    "Copy a .gguf file into the models folder, or run `local-ai models install NAME` to download "
-    "a model by its name. Then `local-ai run NAME` starts it."
-)
-
 UNKNOWN = lines("""
 What is the meaning of {w}?
 How does {w} work?
@@ -414,35 +330,60 @@ _BEFORE += ["Quick question: ", "Hello, ", "Now, ", "One more question: ", "Sorr
 _AFTER = ["", "", " Thanks.", " Please.", " Thank you!"]
 
 
+_CALLS = [
+    "Hello",
+    "Hi",
+    "Hey",
+    "Good morning",
+    "Good evening",
+    "Good day",
+    "Greetings",
+    "Hey there",
+]
+_CALLED = ["", "friend", "my friend", "everybody", "model", "local-ai", "computer", "old friend"]
+_MEETING = ["", "", " It is good to see you.", " Nice to see you.", " I am new here."]
+_MAY_I = [
+    "Can you tell me",
+    "Could you say",
+    "I want to know",
+    "May I know",
+    "Please say",
+    "Tell me",
+]
+_MAY_I += ["Would you tell me", "I would like to know", "Do you know", "Please explain", "Explain"]
+_WHO_YOU_ARE = ["who you are", "what you are", "your name", "what kind of model you are"]
+_WHO_YOU_ARE += ["which model you are", "who I am talking to", "what this is", "who is this"]
+
+
+def composed_hello(r: Random) -> str:
+    """A greeting from parts, never a held-out one."""
+    while True:
+        called = pick(r, _CALLED)
+        text = pick(r, _CALLS) + (pick(r, [", ", " "]) + called if called else "")
+        text += pick(r, ["", ".", "!", "!"]) + pick(r, _MEETING)
+        if text not in HELD_HELLO:
+            return text
+
+
+def composed_who(r: Random) -> str:
+    """A question about the model from parts, never a held-out one."""
+    while True:
+        start = pick(r, ["", "", "Hello! ", "Hi, ", "Hey. "])
+        text = start + pick(r, _MAY_I) + " " + pick(r, _WHO_YOU_ARE) + pick(r, ["", ".", "?"])
+        if text not in HELD_WHO:
+            return text
+
+
 def soften(r: Random, question: str, forbidden: list[str]) -> str:
     """Put polite words around a question, unless that makes it a held-out one."""
     softer = pick(r, _BEFORE) + question[:1].lower() + question[1:] + pick(r, _AFTER)
     return question if softer in forbidden else softer
 
 
-def model_name(r: Random, held: bool) -> str:
-    """A model name of the usual look: family, version, flavour."""
-    if held:
-        family = pick(r, words("llama mistral qwen gemma phi falcon granite hermes bonsai command"))
-    else:
-        family = pseudo(r, 1 if r.random() < 0.5 else 2)
-    name = family
-    if r.random() < 0.75:
-        versions = [
-            str(r.randint(1, 9)),
-            f"{r.randint(1, 9)}.{r.randint(0, 9)}",
-            f"{r.randint(1, 70)}b",
-            "instruct" if held else pseudo(r, 1),
-        ]
-        name += "-" + pick(r, versions)
-    if r.random() < 0.4:
-        name += "-" + pick(
-            r, ["instruct", "chat", "mini", "small", f"{r.randint(1, 70)}b", "q4", "it"]
-        )
-    return name
-
-
-def _pair(r: Random, held: bool, train: list[str], test: list[str], answer: str) -> tuple[str, str]:
+def asked_for(
+    r: Random, held: bool, train: list[str], test: list[str], answer: str
+) -> tuple[str, str]:
+    """One of the phrasings of a question with a fixed answer."""
     if held:
         return pick(r, test), answer
     question = pick(r, train)
@@ -452,6 +393,8 @@ def _pair(r: Random, held: bool, train: list[str], test: list[str], answer: str)
 def hello(r: Random, held: bool) -> tuple[str, str]:
     """Answer a greeting."""
     question = pick(r, HELD_HELLO if held else HELLO)
+    if not held and r.random() < 0.4:
+        return composed_hello(r), HELLO_ANSWER
     if not held and r.random() < 0.1:
         question = pick(r, ["Hello, I am {}.", "Hi, my name is {}.", "Hi, {} here."])
         question = question.format(any_name(r, held))
@@ -465,33 +408,20 @@ def fine(r: Random, held: bool) -> tuple[str, str]:
 
 def who(r: Random, held: bool) -> tuple[str, str]:
     """Say what this model is."""
-    return _pair(r, held, WHO, HELD_WHO, WHO_ANSWER)
+    if not held and r.random() < 0.3:
+        return composed_who(r), WHO_ANSWER
+    return asked_for(r, held, WHO, HELD_WHO, WHO_ANSWER)
 
 
 def can(r: Random, held: bool) -> tuple[str, str]:
     """Say what this model can do."""
-    return _pair(r, held, CAN, HELD_CAN, CAN_ANSWER)
+    return asked_for(r, held, CAN, HELD_CAN, CAN_ANSWER)
 
 
 def manners(r: Random, held: bool) -> tuple[str, str]:
     """Thanks, farewells and the one joke."""
     asks, answer = pick(r, [(THANKS, THANKS_ANSWER), (BYE, BYE_ANSWER), (JOKE, JOKE_ANSWER)])
     return pick(r, asks), answer
-
-
-def install(r: Random, held: bool) -> tuple[str, str]:
-    """Explain how a real model gets installed; a model's name is copied when one is given."""
-    if r.random() < 0.35:
-        return _pair(r, held, INSTALL_ANY, HELD_INSTALL_ANY, INSTALL_ANY_ANSWER)
-    name = model_name(r, held)
-    ask = pick(r, HELD_INSTALL_NAMED if held else INSTALL_NAMED)
-    if not held and r.random() < 0.15:
-        ask = soften(r, ask, HELD_INSTALL_NAMED)
-    answer = (
-        f"Run `local-ai models install {name}` to download it and `local-ai run {name}` to start "
-        "it. You can also copy its .gguf file into the models folder."
-    )
-    return ask.replace("{m}", name), answer
 
 
 def unknown(r: Random, held: bool) -> tuple[str, str]:

@@ -174,7 +174,9 @@ def number_pair(r: Random, held: bool, add: bool) -> tuple[int, int]:
     """Two numbers of the wanted split, the larger one first for a difference."""
     while True:
         a, b = r.randint(0, 50), r.randint(0, 50)
-        if r.random() < 0.25:
+        if not held and r.random() < 0.25:  # the carry is learnt on small numbers first
+            a, b = r.randint(0, 20), r.randint(0, 20)
+        elif r.random() < 0.25:
             b = r.randint(0, 9)
         if not add and b > a:
             a, b = b, a

@@ -297,17 +297,32 @@ def raw_story(r: Random) -> list[str]:
     return [text]
 
 
+_ASK_START = ["", "", "Please ", "Can you ", "Could you ", "Would you ", "I want you to ", "Now "]
+_ASK_VERB = ["tell", "tell me", "write", "write me", "give me", "make", "invent", "tell us"]
+_ASK_KIND = ["a", "a short", "a little", "a nice", "a new", "a simple", "another", "a fairy"]
+
+
+def _composed_ask(r: Random, about: str) -> str:
+    """A story request from parts."""
+    ask = f"{pick(r, _ASK_START)}{pick(r, _ASK_VERB)} {pick(r, _ASK_KIND)} story"
+    ask += f" {pick(r, ['about', 'about', 'with', 'of'])} {about}" if about else ""
+    return cap(ask) + pick(r, ["", ".", ".", "?", " for children."])
+
+
 def chat_story(r: Random, held: bool) -> tuple[str, str]:
     """A story request in a chat: free, about somebody, or the continuation of an opening."""
     kind = r.random()
     story = make_story(r)
     if kind < 0.25:
-        return pick(r, STORY_ASK), story.text
-    if kind < 0.6:
+        ask = pick(r, STORY_ASK) if r.random() < 0.4 else _composed_ask(r, "")
+        return ask, story.text
+    if kind < 0.7:
         who = story.hero if r.random() < 0.5 else f"{story.quality} {story.hero}"
         who = f"the {who}" if r.random() < 0.15 else article(who)
         if r.random() < 0.3:
             who += f" {pick(r, ['named', 'called'])} {story.name}"
+        if r.random() < 0.6:
+            return _composed_ask(r, who), story.text
         return pick(r, ABOUT_ASK).replace("{w}", who), story.text
     ask = pick(r, CONTINUE_ASK)
     if r.random() < 0.3:  # the opening breaks off: go on in the middle of the sentence

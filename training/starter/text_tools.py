@@ -9,6 +9,7 @@ from random import Random
 from text_repeat import phrase
 from words import (
     CITIES,
+    COMMON,
     HELD_CITIES,
     HELD_WORDS,
     any_name,
@@ -171,6 +172,7 @@ HELD_ASK = [
     "I would like to know the {n} {s}.",
     "Please show me the {n} {s}.",
 ]
+DRILL_NOUNS = [w for w in COMMON if len(w) > 2]
 DRILL_ASK = [
     "{n}",
     "{n}",
@@ -338,34 +340,24 @@ def without_fit(r: Random, held: bool, asked: Request) -> list[Tool]:
     return rest
 
 
-def _drill_tools(r: Random, level: int) -> list[Tool]:
-    """Tools without parameters: bare nouns, then one verb for all, then names of every style."""
-    tools = make_tools(r, False, pick(r, [1, 2, 2, 3, 3]))
-    if level == 0:
-        return [Tool(t.noun, "", (), t.noun) for t in tools]
-    if level == 1:
-        verb, label = pick(r, VERBS)
-        described = r.random() < 0.5
-        return [
-            Tool(f"{verb}_{t.noun}", f"{label} the {t.noun}" if described else "", (), t.noun)
-            for t in tools
-        ]
-    return [Tool(t.name, t.description, (), t.noun) for t in tools]
+def _drill_noun(r: Random) -> str:
+    """Mostly a real word: it has fewer tokens than an invented one."""
+    return pick(r, DRILL_NOUNS) if r.random() < 0.7 else noun(r, False)
 
 
-def choice_drill(r: Random, level: int) -> tuple[list[Tool], str, Tool | None]:
-    """Pick the line that contains a word, or none: the choice among tools in its shortest form.
+def choice_drill(r: Random) -> tuple[list[Tool], str, Tool | None]:
+    """Choose the tool that a few words ask for, or none: the choice in its shortest form.
 
-    -> the tools, the question, the fitting tool.  Whole questions alone do not teach the choice.
-    The drill starts with the smallest step, to notice that a word of the question is a tool's name
-    (level 0), and goes on to names of which that word is only a part (levels 1 and 2).
+    -> the tools (without parameters), the question, the fitting tool.
     """
-    tools = _drill_tools(r, level)
-    tool = pick(r, tools) if r.random() < 0.5 else None
-    about = tool.noun if tool else noun(r, False)
-    if tool is None and about in [t.noun for t in tools]:
-        tool = next(t for t in tools if t.noun == about)
-    return tools, pick(r, DRILL_ASK).format(n=about), tool
+    nouns = dict.fromkeys(_drill_noun(r) for _ in range(pick(r, [1, 2, 2, 3, 3])))
+    made = [make_tool(r, False, n) for n in nouns]
+    offered = [Tool(t.name, t.description, (), t.noun) for t in made]
+    tool = pick(r, offered) if r.random() < 0.5 else None
+    about = tool.noun if tool else _drill_noun(r)
+    if tool is None and about in nouns:
+        tool = next(t for t in offered if t.noun == about)
+    return offered, pick(r, DRILL_ASK).format(n=about), tool
 
 
 def result(r: Random, held: bool) -> tuple[str, str]:

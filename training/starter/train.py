@@ -23,10 +23,10 @@ from model import Model, Rows, Shape
 from torch import Tensor, nn
 
 SEED = 1
-STEPS = 5600
+STEPS = 6000
 PEAK = 3e-3
 WARM_UP = 60
-DECAY = 0.5  # the learning rate falls to zero over this last part of the run
+DECAY = 0.4  # the learning rate falls to zero over this last part of the run
 SHORT = (18, 104)  # rows x length for chats of a few words
 LONG = (11, 288)  # for tool chats and stories
 FAR = [(2, 1024), (1, 2048)]  # long conversations take turns in place of LONG now and then

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from localai.domain.errors import BodyIncomplete, BodyTooLarge
@@ -79,18 +78,25 @@ def _declared_length(scope: Scope) -> int:
 
 async def until_hung_up(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
     """Run `work`; cancel it when the client disconnects."""
-    working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_disconnect(receive))
+    running = asyncio.current_task()
+    assert running is not None
+    has_hung_up = False
+
+    async def watch() -> None:
+        nonlocal has_hung_up
+        await _disconnect(receive)
+        has_hung_up = True
+        running.cancel()
+
+    watching = asyncio.create_task(watch())
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await work
+    except asyncio.CancelledError:
+        if not has_hung_up:
+            raise
+        running.uncancel()
     finally:
         watching.cancel()
-        if not working.done():
-            working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
-    if working.done() and not working.cancelled():
-        working.result()
 
 
 async def _disconnect(receive: Receive) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -23,8 +22,8 @@ from localai.http.origin import model_beside_the_body, origin_of
 from localai.inference.generate import generate_all
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-    from typing import Any
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from typing import Any, Self
 
     from starlette.types import Receive, Scope, Send
 
@@ -130,29 +129,25 @@ class AnswerOut:
     async def stream(
         self, batches: AsyncGenerator[Sequence[Event], None], scope: Scope, send: Send
     ) -> None:
-        """The stream as server-sent events; an error before the first one has its own status."""
-        iterator = aiter(batches)
-        first = asyncio.ensure_future(_first_telling(iterator))
-        try:
-            done, _ = await asyncio.wait({first}, timeout=_KEEP_ALIVE_S)
-            beginning = first.result()[0] if done else None
-            if isinstance(beginning, Failed):
-                response = self.services.error_response(scope, beginning.error, self.endpoint.error)
-                await response(scope, _never, send)
-                return
-            await self._start(send)
-            encoder = self.call.stream_encoder(self.model)
-            async with kept_alive(send, self.framing.keep_alive) as mark:
-                await self._send_batch(await first, encoder, send)
-                async for batch in iterator:
-                    await self._send_batch(batch, encoder, send)
-                    mark.sent()
-        finally:
-            if not first.done():
-                first.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await first
+        """The stream as frames; an error before the first of them has a status of its own."""
+        encoder = self.call.stream_encoder(self.model)
+        async with KeptAlive(self._start, send, self.framing.keep_alive) as signs:
+            async for batch in batches:
+                if not signs.has_started:
+                    telling = next((e for e in batch if not isinstance(e, Progress)), None)
+                    if telling is None:
+                        continue
+                    if isinstance(telling, Failed):
+                        await self._refuse(telling, scope, send)
+                        return
+                    await signs.start()
+                await self._send_batch(batch, encoder, send)
+                signs.sent()
         await send({"type": "http.response.body", "body": b""})
+
+    async def _refuse(self, failed: Failed, scope: Scope, send: Send) -> None:
+        response = self.services.error_response(scope, failed.error, self.endpoint.error)
+        await response(scope, _never, send)
 
     async def _start(self, send: Send) -> None:
         headers = [
@@ -190,46 +185,52 @@ class AnswerOut:
                 metrics.failures.labels(event.error.kind).inc()
 
 
-async def _first_telling(iterator: AsyncIterator[Sequence[Event]]) -> Sequence[Event]:
-    """The first batch with more than progress in it, without that progress."""
-    async for batch in iterator:
-        telling = [event for event in batch if not isinstance(event, Progress)]
-        if telling:
-            return telling
-    return ()
-
-
 async def _never() -> Any:
     """A `receive` for responses that do not read."""
     await asyncio.Event().wait()
 
 
-class _Mark:
-    """When something was sent last, in seconds of the monotonic clock."""
+class KeptAlive:
+    """Begins a response, and sends `sign` whenever its stream says nothing for a while.
 
-    __slots__ = ("last_s",)
+    The first silence begins it; until then an error can have its own status. An empty sign is
+    never sent. A timer costs less than a task for each answer.
+    """
 
-    def __init__(self) -> None:
-        self.last_s = time.monotonic()
+    def __init__(self, begin: Callable[[Send], Awaitable[None]], send: Send, sign: bytes) -> None:
+        self._begin = begin
+        self._send = send
+        self._sign = sign
+        self._loop = asyncio.get_running_loop()
+        self._last_s = self._loop.time()
+        self._timer = self._loop.call_later(_KEEP_ALIVE_S, self._tick)
+        self._telling: asyncio.Task[None] | None = None
+        self.has_started = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._telling is not None:
+            self._telling.cancel()
+
+    async def start(self) -> None:
+        """Send status and headers."""
+        self.has_started = True
+        await self._begin(self._send)
 
     def sent(self) -> None:
         """Something was sent now."""
-        self.last_s = time.monotonic()
+        self._last_s = self._loop.time()
 
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(_KEEP_ALIVE_S, self._tick)
+        if self._loop.time() - self._last_s >= _KEEP_ALIVE_S:
+            self._telling = self._loop.create_task(self._tell())
 
-@contextlib.asynccontextmanager
-async def kept_alive(send: Send, sign: bytes) -> Any:
-    """Send `sign` whenever the stream says nothing for a while; an empty one is never sent."""
-    mark = _Mark()
-
-    async def keep() -> None:
-        while True:
-            await asyncio.sleep(_KEEP_ALIVE_S)
-            if sign and time.monotonic() - mark.last_s >= _KEEP_ALIVE_S:
-                await send({"type": "http.response.body", "body": sign, "more_body": True})
-
-    keeping = asyncio.ensure_future(keep())
-    try:
-        yield mark
-    finally:
-        keeping.cancel()
+    async def _tell(self) -> None:
+        if not self.has_started:
+            await self.start()
+        elif self._sign:
+            await self._send({"type": "http.response.body", "body": self._sign, "more_body": True})

@@ -21,7 +21,7 @@ from localai.domain.errors import LocalAIError
 from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
 from localai.http.framing import SSE, sse
 from localai.http.gate import bearer
-from localai.http.generation import AnswerOut, kept_alive
+from localai.http.generation import AnswerOut, KeptAlive
 from localai.http.media import with_media
 from localai.http.origin import model_beside_the_body, origin_of
 from localai.state import PageQuery
@@ -98,18 +98,17 @@ async def send_frames(
 ) -> None:
     """Send the events of a stored response, and follow it while it goes on."""
     frames = await responses.follow(response_id, owner, starting_after)
-    start = [(b"content-type", SSE.content_type), (b"cache-control", b"no-cache")]
-    await send({"type": "http.response.start", "status": 200, "headers": start})
-    async with aclosing(frames), kept_alive(send, SSE.keep_alive) as mark:
+
+    async def begin(send: Send) -> None:
+        headers = [(b"content-type", SSE.content_type), (b"cache-control", b"no-cache")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async with aclosing(frames), KeptAlive(begin, send, SSE.keep_alive) as signs:
+        await signs.start()
         async for batch in frames:
-            await send(
-                {
-                    "type": "http.response.body",
-                    "body": sse(Frame(*frame) for frame in batch),
-                    "more_body": True,
-                }
-            )
-            mark.sent()
+            body = sse(Frame(*frame) for frame in batch)
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            signs.sent()
     await send({"type": "http.response.body", "body": b""})
 
 

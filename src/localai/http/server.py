@@ -11,6 +11,7 @@ import uvicorn
 
 from localai.domain.errors import LocalAIError
 from localai.http import app
+from localai.http.connection import Connection
 from localai.http.services import Services
 from localai.inference.preload import load_models
 
@@ -24,6 +25,7 @@ class Server(uvicorn.Server):
     def __init__(self, services: Services) -> None:
         config = uvicorn.Config(
             app.build(services),
+            http=Connection,
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -53,7 +53,7 @@ async def generate(
             yield [Failed(error)]
 
 
-async def generate_all(
+def generate_all(
     requests: Sequence[GenerationRequest], spec: ModelSpec, *, library: Library, pool: Pool
 ) -> AsyncGenerator[Sequence[Event], None]:
     """Answer several prompts of one call together, as one legal stream.
@@ -61,10 +61,13 @@ async def generate_all(
     The choices of prompt p are numbered from p*n on; usage adds up. The first failure ends all.
     """
     if len(requests) == 1:
-        async with aclosing(generate(requests[0], spec, library=library, pool=pool)) as batches:
-            async for batch in batches:
-                yield batch
-        return
+        return generate(requests[0], spec, library=library, pool=pool)
+    return _generate_several(requests, spec, library=library, pool=pool)
+
+
+async def _generate_several(
+    requests: Sequence[GenerationRequest], spec: ModelSpec, *, library: Library, pool: Pool
+) -> AsyncGenerator[Sequence[Event], None]:
     arrived: asyncio.Queue[tuple[int, Sequence[Event]]] = asyncio.Queue(_BUFFERED_BATCHES)
 
     async def collect(prompt: int, request: GenerationRequest) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,13 +55,11 @@ class Pool:
         """The lanes, for showing; never for deciding."""
         return self._lanes
 
-    async def run(
+    def run(
         self, spec: ModelSpec, request: GenerationRequest
     ) -> AsyncGenerator[Sequence[Event], None]:
         """The events of one request, in batches. Raises LocalAIError."""
-        async with aclosing(self._lane(spec.name).run(spec, request)) as batches:
-            async for batch in batches:
-                yield batch
+        return self._lane(spec.name).run(spec, request)
 
     async def call(self, spec: ModelSpec, task: Task, request: object, *, client: str = "") -> Any:
         """The result of a one-shot task (`domain.tasks.ONE_SHOT`). Raises LocalAIError."""

@@ -61,6 +61,7 @@ _encoder = msgspec.json.Encoder()
 _event_decoder = msgspec.json.Decoder(w.WireEvent)
 _KINDS = {kind.value: kind for kind in BlockKind}
 _EMPTY_PART = Text(text="")
+_SAMPLING = tuple(field.name for field in dataclasses.fields(Sampling))
 
 
 def encode(value: msgspec.Struct) -> bytes:
@@ -214,8 +215,10 @@ def _logprob_from_wire(item: w.WireLogprob) -> TokenLogprob:
 
 def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
     """A generation request without its name and client: the worker has one model."""
-    sampling = dataclasses.asdict(request.sampling)
-    logit_bias = sampling.pop("logit_bias") or {}
+    sampling = {
+        name: value for name in _SAMPLING if (value := getattr(request.sampling, name)) is not None
+    }
+    logit_bias = sampling.pop("logit_bias", {})
     output, definition = _output_to_wire(request.output)
     prompt = request.prompt
     if not isinstance(prompt, Chat | Completion):
@@ -229,7 +232,7 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
         text=completion.text,
         token_ids=None if token_ids is None else list(token_ids),
         suffix=completion.suffix,
-        sampling={key: value for key, value in sampling.items() if value is not None},
+        sampling=sampling,
         logit_bias=dict(logit_bias),
         max_tokens=request.max_tokens,
         stop=list(request.stop),
