@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartServer
+from tests.gguf_maker import make_scripted
 from tests.live import (
     LiveServer,
     echo_yaml,
@@ -189,3 +191,18 @@ def test_only_one_model_stays_loaded(tmp_path: Path, start_server: StartServer) 
             model for model in ("short", "third") if server.metric("localai_workers", model=model)
         ]
         assert loaded == [name]
+
+
+def test_slots_of_the_environment_are_a_default(tmp_path: Path, start_server: StartServer) -> None:
+    model = "parameters: {model: words.gguf}\ncontext_size: 256\nthreads: 1\n"
+    folder = write_models(
+        tmp_path / "models",
+        {
+            "one.yaml": f"name: one\n{model}options: [parallel:1]\n",
+            "plain.yaml": f"name: plain\n{model}",
+        },
+    )
+    make_scripted(folder / "words.gguf", ["so it", " is"])
+    server = start_server(folder, "one", "plain", environment={"LLAMACPP_PARALLEL": "3"})
+    assert re.search(r"one is ready .* 1 at once", server.log)
+    assert re.search(r"plain is ready .* 3 at once", server.log)

@@ -177,10 +177,10 @@ def test_a_slow_reader_is_no_stalled_call() -> None:
             async for batch in batches:
                 said += sum(isinstance(event, Delta) for event in batch)
                 if said == 1:
-                    await asyncio.sleep(4.0)  # four times the patience with a silent worker
+                    await asyncio.sleep(2.5)  # five times the patience
         assert said == 3
 
-    with_pool(test, patience=Patience(start_s=PATIENCE_S, stall_s=1.0))
+    with_pool(test, patience=Patience(start_s=PATIENCE_S, stall_s=0.5))
 
 
 def test_a_failed_start_rests_and_doubles() -> None:
@@ -227,7 +227,7 @@ def test_a_new_revision_gets_a_new_worker_and_the_old_one_finishes() -> None:
 
 def test_the_queue_has_an_end_and_flooding_clients_wait_for_others() -> None:
     async def test(pool: Pool) -> None:
-        model = spec(slots=1, delay_s=0.2)
+        model = spec(slots=1, delay_s=0.1)
         order: list[str] = []
 
         async def ask(client: str) -> None:

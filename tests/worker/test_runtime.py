@@ -144,7 +144,9 @@ def test_a_bad_body_is_no_crash(worker: LoneWorker, body: bytes) -> None:
     assert worker.load()[0] == 200
     status, answer = worker.ask("POST", "/generate", body)
     assert status == 200
-    assert json.loads(answer.splitlines()[-1])["event"] == "failed"
+    # An object with fields that mean nothing here is an empty call, which is answered.
+    is_object = body.startswith(b'{"')
+    assert json.loads(answer.splitlines()[-1])["event"] == ("finished" if is_object else "failed")
     assert worker.ask("POST", "/task/embed", body)[0] == 422
     assert worker.ask("POST", "/task/nothing", body)[0] in {404, 422}
     assert worker.ask("GET", "/nothing")[0] == 404

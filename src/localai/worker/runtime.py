@@ -79,7 +79,9 @@ class Worker:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self._token and not hmac.compare_digest(given.encode(), self._token.encode()):
+        if self._token and not hmac.compare_digest(
+            given.encode(errors="surrogateescape"), self._token.encode()
+        ):
             return web.Response(status=401, text="The worker's token is missing or wrong.\n")
         return await handler(request)
 
