@@ -20,6 +20,7 @@ EXAMPLES = [
     errors.MethodNotAllowed("GET", "/v1/edits", "POST"),
     errors.BodyIncomplete(timeout_s=30),
     errors.CrossSite(),
+    errors.FetchFailed("http://a.example/b.png", "is text/html, not image"),
     errors.NotAuthorized(),
     errors.QueueFull("llama", limit=64, retry_after_s=2.5),
     errors.CoolingDown("llama", retry_after_s=10.0, reason="no such file."),

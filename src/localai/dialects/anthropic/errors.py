@@ -45,6 +45,7 @@ ERRORS: Mapping[str, ErrorRow] = {
     "method_not_allowed": ErrorRow(405, _INVALID),
     "body_incomplete": ErrorRow(408, _INVALID),
     "cross_site": ErrorRow(403, _PERMISSION),
+    "fetch_failed": ErrorRow(400, _INVALID),
     "not_authorized": ErrorRow(401, "authentication_error"),
     # Too much at once
     "capacity_error": ErrorRow(_OVERLOADED_STATUS, _OVERLOADED),

@@ -56,7 +56,7 @@ class Options(msgspec.Struct, kw_only=True):
     ] = None
     num_ctx: Annotated[
         int | None,
-        limits("Size of the context; never above what the model file allows", 1, INT32_MAX),
+        limits("No effect: the model file sets the context", 1, INT32_MAX),
     ] = None
     num_keep: Annotated[
         int | None,
