@@ -22,6 +22,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_OURS = ("LOCALAI_", "LLAMACPP_")
 _LOG_LEVELS = ("error", "warn", "info", "debug", "trace")
 _MAX_PORT = 65535
 
@@ -194,9 +195,15 @@ def load(
             values[row.name] = _parse(row, flags[row.name], row.flag)
             continue
         for variable in row.variables:
-            if variable in surroundings:
+            if variable not in surroundings:
+                continue
+            try:
                 values[row.name] = _parse(row, surroundings[variable], variable)
-                break
+            except SettingInvalid:
+                if variable.startswith(_OURS):
+                    raise
+                continue  # a general name such as DEBUG, which another program reads its own way
+            break
     settings = ServerSettings(**values)
     _check(settings)
     return settings

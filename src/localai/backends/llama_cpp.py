@@ -261,7 +261,7 @@ class _Parameters:
         params.warmup = (
             False  # the first request warms up just as well, and the start is twice as quick
         )
-        params.verbosity = 2  # errors and warnings
+        params.verbosity = 1  # errors; its warnings come with every request
 
     def _apply_settings(self) -> None:
         """The model file's engine keys, under LocalAI's names."""

@@ -111,6 +111,7 @@ class AnswerOut:
     framing: Framing
     began_s: float = field(default_factory=time.monotonic)
     has_text: bool = False
+    has_ended: bool = False
 
     async def whole(self, batches: AsyncGenerator[Sequence[Event], None], scope: Scope) -> Response:
         """The folded stream as one response."""
@@ -143,7 +144,8 @@ class AnswerOut:
                     await signs.start()
                 await self._send_batch(batch, encoder, send)
                 signs.sent()
-        await send({"type": "http.response.body", "body": b""})
+        if not self.has_ended:
+            await send({"type": "http.response.body", "body": b""})
 
     async def _refuse(self, failed: Failed, scope: Scope, send: Send) -> None:
         response = self.services.error_response(scope, failed.error, self.endpoint.error)
@@ -163,9 +165,11 @@ class AnswerOut:
             frames = encoder.feed(batch[0])
         else:
             frames = [frame for event in batch for frame in encoder.feed(event)]
-        if frames:
+        self.has_ended = isinstance(batch[-1], Finished | Failed)
+        if frames or self.has_ended:
+            body = self.framing.join(frames)
             await send(
-                {"type": "http.response.body", "body": self.framing.join(frames), "more_body": True}
+                {"type": "http.response.body", "body": body, "more_body": not self.has_ended}
             )
         if not self.has_text or not isinstance(batch[-1], Delta):
             self._observe(batch)

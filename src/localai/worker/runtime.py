@@ -24,7 +24,7 @@ from localai.domain.errors import (
     StartFailed,
     Unsupported,
 )
-from localai.domain.events import Failed
+from localai.domain.events import Failed, Finished
 from localai.domain.tasks import Task
 from localai.wire import codec
 from localai.wire.messages import GenerateCall, Health, LoadRequest
@@ -118,10 +118,12 @@ class Worker:
         await response.prepare(request)
         self._running += 1
         try:
-            async with aclosing(self._answer(body)) as lines:
-                async for line in lines:
-                    await response.write(line)
-            await response.write_eof()
+            async with aclosing(self._answer(body)) as batches:
+                async for lines, is_last in batches:
+                    if is_last:  # one write less
+                        await response.write_eof(lines)
+                        break
+                    await response.write(lines)
         except ConnectionError:
             _log.debug("the caller hung up")
         finally:
@@ -147,8 +149,11 @@ class Worker:
         finally:
             self._running -= 1
 
-    async def _answer(self, body: bytes) -> AsyncGenerator[bytes, None]:
-        """The events of one call as NDJSON; an exception becomes a last, failed line."""
+    async def _answer(self, body: bytes) -> AsyncGenerator[tuple[bytes, bool], None]:
+        """The events of one call as NDJSON, and whether they are the last ones.
+
+        An exception becomes a last, failed line.
+        """
         try:
             generator = self._backend
             if not isinstance(generator, TextGenerator):
@@ -157,14 +162,14 @@ class Worker:
             request = codec.request_from_wire(msgspec.json.decode(body, type=GenerateCall))
             async with aclosing(generator.generate(request)) as batches:
                 async for batch in batches:
-                    yield codec.encode_events(batch)
+                    is_last = bool(batch) and isinstance(batch[-1], Finished | Failed)
+                    yield codec.encode_events(batch), is_last
         except LocalAIError as error:
-            yield codec.encode_events([Failed(error)])
+            yield codec.encode_events([Failed(error)]), True
         except Exception as error:
             _log.exception("the call failed")
-            yield codec.encode_events(
-                [Failed(EngineFailed(f"The engine failed: {type(error).__name__}: {error}"))]
-            )
+            failed = EngineFailed(f"The engine failed: {type(error).__name__}: {error}")
+            yield codec.encode_events([Failed(failed)]), True
 
     async def _close(self, _application: web.Application) -> None:
         if self._backend is not None:

@@ -39,6 +39,7 @@ from localai.domain.parts import Text
 _OVER_BATCH = re.compile(r"\((\d+) tokens\) is too large.*batch size: (\d+)")
 _UNUSED_PART = Text(text="")  # the server completes blocks itself
 _TEXT = BlockKind.TEXT
+_SHORT_PROMPT = 512  # tokens to evaluate; their first token comes before anybody misses the start
 
 
 class Logprob(msgspec.Struct):
@@ -242,6 +243,7 @@ class Translator:
         self._prompt_logprobs = prompt_logprobs
         self._blocks: dict[int, _Blocks] = {}
         self._started = first_choice > 0
+        self._held_start: Started | None = None
         self._ended: set[int] = set()
         self.prompt_tokens = 0
         self.cached_tokens = 0
@@ -259,7 +261,7 @@ class Translator:
             self._progress(chunk.prompt_progress, out)
             return out
         for choice in chunk.choices:
-            self._start(out)
+            self._start()
             self._chat_choice(choice, chunk.verbose, out)
         if chunk.usage is not None:
             usage = chunk.usage
@@ -270,7 +272,7 @@ class Translator:
             )
         if chunk.timings is not None:
             self._time(chunk.timings)
-        return out
+        return self._with_start(out)
 
     def completion(self, chunk: CompletionChunk) -> list[Event]:
         """The events of one native chunk. Raises the domain error the chunk holds."""
@@ -280,7 +282,7 @@ class Translator:
         if chunk.prompt_progress is not None:
             self._progress(chunk.prompt_progress, out)
             return out
-        self._start(out, chunk.tokens_evaluated)
+        self._start(chunk.tokens_evaluated)
         blocks = self._choice(chunk.index)
         logprobs = self._logprobs(chunk.completion_probabilities)
         if chunk.content or logprobs:
@@ -292,7 +294,7 @@ class Translator:
             blocks.close(out)
             out.append(self._end(chunk.index, chunk.stop_type, chunk.stopping_word))
             self._count(chunk.tokens_evaluated, chunk.tokens_predicted, timings.cache_n)
-        return out
+        return self._with_start(out)
 
     def finish(self) -> Finished:
         """The last event, with the sums of all choices."""
@@ -351,14 +353,25 @@ class Translator:
         if not self._started:
             self._started = True
             self.prompt_tokens, self.cached_tokens = progress.total, progress.cache
-            out.append(Started(progress.total, progress.cache, self._prompt_logprobs))
+            started = Started(progress.total, progress.cache, self._prompt_logprobs)
+            if progress.total - progress.cache > _SHORT_PROMPT:
+                out.append(started)
+            else:
+                self._held_start = started
         elif 0 < progress.processed < progress.total:
             out.append(Progress("prompt", progress.processed, progress.total))
 
-    def _start(self, out: list[Event], prompt_tokens: int = 0) -> None:
+    def _start(self, prompt_tokens: int = 0) -> None:
         if not self._started:
             self._started = True
-            out.append(Started(prompt_tokens, 0, self._prompt_logprobs))
+            self._held_start = Started(prompt_tokens, 0, self._prompt_logprobs)
+
+    def _with_start(self, out: list[Event]) -> list[Event]:
+        """Add the start that waited for the first event: one write less before the first token."""
+        if out and self._held_start is not None:
+            out.insert(0, self._held_start)
+            self._held_start = None
+        return out
 
     def _time(self, timings: _Timings) -> None:
         self.timings = Timings(timings.prompt_ms, timings.predicted_ms)

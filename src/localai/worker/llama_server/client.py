@@ -113,6 +113,7 @@ class LlamaServer:
         if request.prompt_logprobs:
             prompt_logprobs = await self._score_prompt(request)
         finished: list[chunks.Translator] = []
+        ending: list[Event] = []
         guarded = requests.matches_stops_itself(request)
         forced = must_call(request)
         together = 1 if guarded or forced else self._slots
@@ -131,16 +132,19 @@ class LlamaServer:
             elif request.max_tokens == 0:
                 answer = _without_text(answer, translator)
             async with aclosing(answer) as batches:
-                async for events in batches:
-                    if calls_in_text is None:
-                        yield events
+                async for batch in batches:
+                    events = batch
+                    if calls_in_text is not None:
+                        events = [made for event in batch for made in calls_in_text.feed(event)]
+                    if translator.ended_choices == turn.choices:
+                        ending += events  # the end of a choice, and the last event, go out together
                     else:
-                        yield [made for event in events for made in calls_in_text.feed(event)]
+                        yield events
             finished.append(translator)
         total = finished[0]
         for translator in finished[1:]:
             total.completion_tokens += translator.completion_tokens
-        yield [total.finish()]
+        yield [*ending, total.finish()]
 
     def _with_tools(
         self, request: GenerationRequest
