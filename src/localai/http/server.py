@@ -31,6 +31,7 @@ class Server(uvicorn.Server):
             lifespan="off",
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=int(services.settings.shutdown_timeout),
             timeout_keep_alive=_KEEP_ALIVE_S,
         )
