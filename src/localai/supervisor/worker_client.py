@@ -76,7 +76,7 @@ class WorkerClient:
         decode = codec.decode_event
         rest = b""
         try:
-            async for data in response.content.iter_any():
+            while data := await response.content.readany():
                 *lines, rest = (rest + data).split(b"\n")
                 if lines:
                     yield [decode(line) for line in lines]

@@ -188,7 +188,7 @@ class LlamaServer:
             if response.status != 200:  # noqa: PLR2004 - HTTP's "OK"
                 raise chunks.body_to_error(response.status, await response.read())
             rest = b""
-            async for data in response.content.iter_any():
+            while data := await response.content.readany():
                 *lines, rest = (rest + data).split(b"\n")
                 events: list[Event] = []
                 for line in lines:
