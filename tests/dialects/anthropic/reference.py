@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from localai.dialects.anthropic.errors import ERRORS
-from localai.dialects.anthropic.requests import FOREIGN_BLOCKS, INT32_MAX, MessagesBody, PromptBody
+from localai.dialects.anthropic.requests import FOREIGN_BLOCKS, MessagesBody, PromptBody
+from localai.dialects.fields import INT32_MAX
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "anthropic.md"
 REPEATED = {408, 409, 429}  # besides 500 and above, by Anthropic's own clients

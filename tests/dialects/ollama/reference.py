@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from localai.dialects.fields import INT32_MAX
 from localai.dialects.ollama.errors import ERRORS
 from localai.dialects.ollama.requests import (
     ChatBody,
@@ -23,7 +24,6 @@ from localai.dialects.ollama.requests import (
 )
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "ollama.md"
-INT32_MAX = 2**31 - 1
 
 
 def tables() -> Mapping[str, str]:

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
+from localai.dialects.fields import INT32_MAX
 from localai.dialects.openai.errors import ERRORS
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody, GenerationBody
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "openai.md"
-INT32_MAX = 2**31 - 1
 REPEATED = {408, 409, 429}  # besides 500 and above, by OpenAI's own clients
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
+from localai.dialects.fields import INT32_MAX
 from localai.dialects.openresponses import ResponsesBody
 from localai.dialects.openresponses.errors import ERRORS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "responses.md"
-INT32_MAX = 2**31 - 1
 REPEATED = {408, 409, 429}  # besides 500 and above, by OpenAI's own clients
 _WORDS = {"integer": "whole number", "array": "list"}
 

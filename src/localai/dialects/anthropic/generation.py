@@ -15,6 +15,7 @@ from localai.dialects.anthropic.requests import (
 )
 from localai.dialects.anthropic.tools import tools_and_policy
 from localai.dialects.contract import Origin
+from localai.dialects.fields import stop_texts
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.generation import (
     Chat,
@@ -65,7 +66,7 @@ def message_request(body: MessagesBody, origin: Origin) -> GenerationRequest:
         prompt_request(body, origin),
         sampling=Sampling(temperature=body.temperature, top_k=body.top_k, top_p=body.top_p),
         max_tokens=body.max_tokens,
-        stop=_stop(body.stop_sequences or []),
+        stop=stop_texts(body.stop_sequences, "stop_sequences", MOST_STOPS),
     )
 
 
@@ -118,16 +119,6 @@ def _json_schema(form: OutputFormat, param: str) -> JsonSchema:
     if schema is None:
         raise InvalidRequest(f"{param}.schema is missing.", param=f"{param}.schema")
     return JsonSchema(schema=schema)
-
-
-def _stop(texts: list[str]) -> tuple[str, ...]:
-    if len(texts) > MOST_STOPS:
-        message = f"stop_sequences has {len(texts)} texts; it may have at most {MOST_STOPS}."
-        raise InvalidRequest(message, param="stop_sequences")
-    if "" in texts:
-        param = f"stop_sequences[{texts.index('')}]"
-        raise InvalidRequest(f"{param} is empty; it must be a text.", param=param)
-    return tuple(texts)
 
 
 def _check_word(word: str, allowed: tuple[str, ...], param: str) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta, Raw
 
-INT32_MAX = 2**31 - 1
+from localai.dialects.fields import INT32_MAX, no_json
 
 MOST_STOPS = 64  # every token is compared with each of them
 LEAST_THINKING_TOKENS = 1024  # Anthropic's
@@ -24,11 +24,6 @@ Temperature = Annotated[float, Meta(ge=0, le=2)]
 Count = Annotated[int, Meta(ge=0, le=INT32_MAX)]
 AnswerTokens = Annotated[int, Meta(ge=1, le=INT32_MAX)]
 ThinkingTokens = Annotated[int, Meta(ge=LEAST_THINKING_TOKENS, le=INT32_MAX)]
-
-
-def no_json() -> Raw:
-    """The default of a field that holds any JSON."""
-    return Raw(b"null")
 
 
 class Base64Source(msgspec.Struct, tag="base64", kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from localai.dialects.anthropic.bodies import json_object
 from localai.dialects.anthropic.requests import PromptBody, Tool, ToolChoice
+from localai.dialects.fields import refuse_twins
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.generation import ToolMode, ToolPolicy, ToolSpec
 
@@ -18,7 +19,7 @@ _MODES = {
 def tools_and_policy(body: PromptBody) -> tuple[tuple[ToolSpec, ...], ToolPolicy]:
     """The tools of a request, and which calls are allowed. Raises RequestError."""
     tools = tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(body.tools or ()))
-    _refuse_twins(tools)
+    refuse_twins(tools, "tools", ".name")
     choice = body.tool_choice
     if choice is None:
         return tools, ToolPolicy()
@@ -53,15 +54,6 @@ def _tool(tool: Tool, path: str) -> ToolSpec:
         parameters=schema,
         strict=bool(tool.strict),
     )
-
-
-def _refuse_twins(tools: tuple[ToolSpec, ...]) -> None:
-    seen: set[str] = set()
-    for i, tool in enumerate(tools):
-        if tool.name in seen:
-            message = f"tools[{i}] is the second tool named {tool.name!r}; names must differ."
-            raise InvalidRequest(message, param=f"tools[{i}].name")
-        seen.add(tool.name)
 
 
 def _named(choice: ToolChoice, tools: tuple[ToolSpec, ...]) -> str:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from localai.dialects.contract import ErrorReply, Origin
+from localai.dialects.fields import check_limits
 from localai.dialects.json_body import read_body
 from localai.dialects.ollama.durations import keep_alive_s
 from localai.dialects.ollama.errors import error_reply
-from localai.dialects.ollama.generation import check_limits
 from localai.dialects.ollama.requests import EmbedBody
 from localai.dialects.ollama.spelling import to_json
 from localai.domain.errors import InvalidRequest, LocalAIError

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from typing import get_args
-
 import msgspec
 
 from localai.dialects.contract import Origin
+from localai.dialects.fields import check_limits
 from localai.dialects.json_body import json_object
-from localai.dialects.ollama.requests import INT32_MAX, MOST_STOPS, GenerationBody, Options
+from localai.dialects.ollama.requests import MOST_STOPS, GenerationBody, Options
 from localai.domain.errors import InvalidRequest
 from localai.domain.generation import (
     GenerationRequest,
@@ -26,7 +23,6 @@ REASONING_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 CONTEXT_OPTION = "num_ctx"  # in engine_options: the context size that this call needs, in tokens
 
 _EFFORT_OF_TRUE = "medium"
-_MOST_SHOWN_BITS = 64
 
 
 def generation_request(body: GenerationBody, prompt: Prompt, origin: Origin) -> GenerationRequest:
@@ -46,47 +42,6 @@ def generation_request(body: GenerationBody, prompt: Prompt, origin: Origin) -> 
         client=origin.client,
         engine_options={} if options.num_ctx is None else {CONTEXT_OPTION: str(options.num_ctx)},
     )
-
-
-@cache
-def bounds(body: type[msgspec.Struct]) -> Mapping[str, tuple[float | None, float | None, bool]]:
-    """The least and most of each limited field, and whether the least itself is left out."""
-    found = {}
-    for field in msgspec.structs.fields(body):
-        for meta in get_args(field.type):
-            limits = getattr(meta, "extra_json_schema", None) or {}
-            above = limits.get("exclusiveMinimum")
-            least = limits.get("minimum", above)
-            if limits:
-                found[field.name] = (least, limits.get("maximum"), above is not None)
-    return found
-
-
-def check_limits(body: msgspec.Struct, path: str = "") -> None:
-    """Raise InvalidRequest for the first number that is out of its bounds."""
-    for name, (least, most, is_above) in bounds(type(body)).items():
-        value = getattr(body, name)
-        if value is None:
-            continue
-        too_low = least is not None and (value <= least if is_above else value < least)
-        if too_low or (most is not None and value > most):
-            allowed = _allowed(value, least, most, is_above=is_above)
-            message = f"{path}{name} is {_shown(value)}; it must be {allowed}."
-            raise InvalidRequest(message, param=f"{path}{name}")
-
-
-def _allowed(value: float, least: float | None, most: float | None, *, is_above: bool) -> str:
-    if is_above:
-        return f"more than {least} and at most {most}"
-    if least is not None and value < least and (most is None or most >= INT32_MAX):
-        return f"{least} or more"
-    return f"between {least} and {most}"
-
-
-def _shown(value: float) -> str:
-    if isinstance(value, int) and value.bit_length() > _MOST_SHOWN_BITS:
-        return "too large a number"
-    return str(value).removesuffix(".0")
 
 
 def _sampling(options: Options) -> Sampling:

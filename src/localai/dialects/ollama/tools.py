@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from localai.dialects.fields import refuse_twins
 from localai.dialects.json_body import json_object
 from localai.dialects.ollama.requests import FunctionSpec, Tool
 from localai.domain.errors import InvalidRequest, Unsupported
@@ -17,12 +18,7 @@ UNREADABLE_ARGUMENTS = "_raw"
 def tool_specs(tools: list[Tool] | None) -> tuple[ToolSpec, ...]:
     """Every tool, in order. Raises RequestError whose `param` is the tool's path."""
     specs = tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(tools or ()))
-    seen: set[str] = set()
-    for i, spec in enumerate(specs):
-        if spec.name in seen:
-            message = f"tools[{i}] is the second tool named {spec.name!r}; names must differ."
-            raise InvalidRequest(message, param=f"tools[{i}]")
-        seen.add(spec.name)
+    refuse_twins(specs, "tools")
     return specs
 
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from typing import get_args
-
-import msgspec
-
 from localai.dialects.contract import Origin
+from localai.dialects.fields import check_limits, logit_bias, out_of_bounds, stop_texts
 from localai.dialects.json_body import json_object
 from localai.dialects.openai.requests import (
-    INT32_MAX,
-    MOST_LOGIT_BIAS,
     MOST_STOPS,
     MOST_TOP_LOGPROBS,
     GenerationBody,
@@ -30,9 +23,6 @@ from localai.domain.generation import (
     Sampling,
 )
 
-_MOST_SHOWN_BITS = 64
-_MOST_ID_DIGITS = 9  # no vocabulary has a billion tokens
-
 
 def generation_request(body: GenerationBody, prompt: Prompt, origin: Origin) -> GenerationRequest:
     """A request with everything that the bodies share. Raises InvalidRequest."""
@@ -42,7 +32,7 @@ def generation_request(body: GenerationBody, prompt: Prompt, origin: Origin) -> 
         prompt=prompt,
         sampling=_sampling(body),
         max_tokens=None if body.max_tokens == -1 else body.max_tokens,
-        stop=_stop(body.stop),
+        stop=stop_texts(body.stop, "stop", MOST_STOPS),
         output=_output(body),
         choices=1 if body.n is None else body.n,
         backend=body.backend or None,
@@ -57,51 +47,8 @@ def token_logprobs(value: bool | int | None, *, zero: int | None) -> int | None:
     if value is True:
         return 0
     if not 0 <= value <= MOST_TOP_LOGPROBS:
-        raise _out_of_bounds("logprobs", value, 0, MOST_TOP_LOGPROBS)
+        raise out_of_bounds("logprobs", value, 0, MOST_TOP_LOGPROBS)
     return value or zero
-
-
-@cache
-def bounds(body: type[msgspec.Struct]) -> Mapping[str, tuple[float | None, float | None, bool]]:
-    """The least and most of each limited field, and whether the least itself is left out."""
-    found = {}
-    for field in msgspec.structs.fields(body):
-        for meta in get_args(field.type):
-            limits = getattr(meta, "extra_json_schema", None) or {}
-            above = limits.get("exclusiveMinimum")
-            least = limits.get("minimum", above)
-            if limits:
-                found[field.name] = (least, limits.get("maximum"), above is not None)
-    return found
-
-
-def check_limits(body: msgspec.Struct) -> None:
-    """Raise InvalidRequest for the first number that is out of its bounds."""
-    for name, (least, most, is_above) in bounds(type(body)).items():
-        value = getattr(body, name)
-        if value is None:
-            continue
-        too_low = least is not None and (value <= least if is_above else value < least)
-        if too_low or (most is not None and value > most):
-            raise _out_of_bounds(name, value, least, most, is_above=is_above)
-
-
-def _out_of_bounds(
-    name: str, value: float, least: float | None, most: float | None, *, is_above: bool = False
-) -> InvalidRequest:
-    if is_above:
-        allowed = f"more than {least} and at most {most}"
-    elif least is not None and value < least and (most is None or most >= INT32_MAX):
-        allowed = f"{least} or more"
-    else:
-        allowed = f"between {least} and {most}"
-    return InvalidRequest(f"{name} is {_shown(value)}; it must be {allowed}.", param=name)
-
-
-def _shown(value: float) -> str:
-    if isinstance(value, int) and value.bit_length() > _MOST_SHOWN_BITS:
-        return "too large a number"
-    return str(value).removesuffix(".0")
 
 
 def _sampling(body: GenerationBody) -> Sampling:
@@ -126,36 +73,10 @@ def _sampling(body: GenerationBody) -> Sampling:
         xtc_probability=body.xtc_probability,
         xtc_threshold=body.xtc_threshold,
         seed=None if body.seed == -1 else body.seed,
-        logit_bias=_logit_bias(body.logit_bias),
+        logit_bias=logit_bias(body.logit_bias),
         ignore_eos=body.ignore_eos,
         n_keep=body.n_keep,
     )
-
-
-def _logit_bias(biases: dict[str, float] | None) -> dict[int, float] | None:
-    if biases is None:
-        return None
-    for key, bias in biases.items():
-        if not (key.isascii() and key.isdecimal() and len(key) <= _MOST_ID_DIGITS):
-            message = f"logit_bias has the key {key[:40]!r}; keys must be token ids."
-            raise InvalidRequest(message, param="logit_bias")
-        if not -MOST_LOGIT_BIAS <= bias <= MOST_LOGIT_BIAS:
-            message = f"logit_bias of token {key} is {bias:g}; it must be between -100 and 100."
-            raise InvalidRequest(message, param="logit_bias")
-    return {int(key): bias for key, bias in biases.items()}
-
-
-def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
-    if stop is None:
-        return ()
-    texts = [stop] if isinstance(stop, str) else stop
-    if len(texts) > MOST_STOPS:
-        message = f"stop has {len(texts)} texts; it may have at most {MOST_STOPS}."
-        raise InvalidRequest(message, param="stop")
-    if "" in texts:
-        param = "stop" if isinstance(stop, str) else f"stop[{texts.index('')}]"
-        raise InvalidRequest(f"{param} is empty; it must be a text.", param=param)
-    return tuple(texts)
 
 
 def _output(body: GenerationBody) -> OutputFormat:

@@ -1,6 +1,6 @@
 """The request bodies: every field, what it does and its limits.
 
-The limits in `limits(...)` are what `generation.check_limits` enforces, and what the OpenAPI
+The limits in `limits(...)` are what `fields.check_limits` enforces, and what the OpenAPI
 schema and docs/reference/openai.md show. A field that is not here is accepted and ignored.
 """
 
@@ -11,30 +11,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-INT32_MAX = 2**31 - 1
+from localai.dialects.fields import INT32_MAX, limits, no_json
 
 MOST_CHOICES = 128
 MOST_STOPS = 16
 MOST_TOP_LOGPROBS = 20
-MOST_LOGIT_BIAS = 100
-
-
-def limits(
-    description: str,
-    least: float | None = None,
-    most: float | None = None,
-    *,
-    above: float | None = None,
-) -> Meta:
-    """Describe a number: `least` and `most` are allowed values, `above` is not."""
-    named = {"minimum": least, "maximum": most, "exclusiveMinimum": above}
-    schema = {key: value for key, value in named.items() if value is not None}
-    return Meta(description=description, extra_json_schema=schema)
-
-
-def no_json() -> Raw:
-    """The default of a field that holds any JSON."""
-    return Raw(b"null")
 
 
 class StreamOptions(msgspec.Struct, kw_only=True):

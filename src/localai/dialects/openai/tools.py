@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from localai.dialects.fields import refuse_twins
 from localai.dialects.json_body import json_object
 from localai.dialects.openai.requests import (
     AllowedTools,
@@ -33,7 +34,7 @@ def tools_and_policy(body: ChatBody) -> tuple[tuple[ToolSpec, ...], ToolPolicy]:
     if body.functions is not None:
         return _older_form(body)
     tools = tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(body.tools or ()))
-    _refuse_twins(tools, "tools")
+    refuse_twins(tools, "tools")
     choice = _choice(body.tool_choice)
     if isinstance(choice, AllowedTools):
         tools = _only(choice, tools)
@@ -45,7 +46,7 @@ def tools_and_policy(body: ChatBody) -> tuple[tuple[ToolSpec, ...], ToolPolicy]:
 def _older_form(body: ChatBody) -> tuple[tuple[ToolSpec, ...], ToolPolicy]:
     functions = body.functions or ()
     tools = tuple(_spec(one, f"functions[{i}]") for i, one in enumerate(functions))
-    _refuse_twins(tools, "functions")
+    refuse_twins(tools, "functions")
     choice: ToolMode | str
     match body.function_call:
         case None:
@@ -75,15 +76,6 @@ def _spec(function: FunctionSpec, path: str) -> ToolSpec:
         parameters=json_object(function.parameters, f"{path}.parameters") or "{}",
         strict=bool(function.strict),
     )
-
-
-def _refuse_twins(tools: tuple[ToolSpec, ...], path: str) -> None:
-    seen: set[str] = set()
-    for i, tool in enumerate(tools):
-        if tool.name in seen:
-            message = f"{path}[{i}] is the second tool named {tool.name!r}; names must differ."
-            raise InvalidRequest(message, param=f"{path}[{i}]")
-        seen.add(tool.name)
 
 
 def _choice(choice: str | ToolChoice | None) -> ToolMode | str | AllowedTools:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
 from localai.dialects.contract import Origin
+from localai.dialects.fields import check_limits, logit_bias, stop_texts
 from localai.dialects.json_body import json_object
-from localai.dialects.openresponses.requests import (
-    INT32_MAX,
-    MOST_LOGIT_BIAS,
-    ResponsesBody,
-    TextFormat,
-)
+from localai.dialects.openresponses.requests import ResponsesBody, TextFormat
 from localai.dialects.openresponses.tools import tools_and_policy
 from localai.domain.errors import InvalidRequest
 from localai.domain.generation import (
@@ -36,8 +31,6 @@ MOST_METADATA = 16
 LONGEST_KEY = 64
 LONGEST_VALUE = 512
 
-_MOST_SHOWN_BITS = 64
-_MOST_ID_DIGITS = 9  # no vocabulary has a billion tokens
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "truncation": ("auto", "disabled"),
     "text.verbosity": ("low", "medium", "high"),
@@ -50,7 +43,7 @@ def generation_request(
     body: ResponsesBody, messages: tuple[Message, ...], origin: Origin
 ) -> GenerationRequest:
     """What to generate after `messages`. Raises RequestError."""
-    _check_limits(body)
+    check_limits(body)
     _check_choices(body)
     check_metadata(body.metadata)
     tools, policy = tools_and_policy(body)
@@ -66,10 +59,10 @@ def generation_request(
             frequency_penalty=body.frequency_penalty,
             repeat_penalty=body.repeat_penalty,
             seed=None if body.seed == -1 else body.seed,
-            logit_bias=_logit_bias(body.logit_bias),
+            logit_bias=logit_bias(body.logit_bias),
         ),
         max_tokens=body.max_output_tokens,
-        stop=_stop(body.stop),
+        stop=stop_texts(body.stop, "stop", MOST_STOPS),
         tools=tools,
         tool_policy=policy,
         output=_output(body),
@@ -119,44 +112,6 @@ def check_metadata(metadata: Mapping[str, str] | None) -> None:
                 raise InvalidRequest(message, param="metadata")
 
 
-@cache
-def bounds() -> Mapping[str, tuple[float | None, float | None, bool]]:
-    """The least and most of each limited field, and whether the least itself is left out."""
-    found = {}
-    for field in msgspec.structs.fields(ResponsesBody):
-        for meta in get_args(field.type):
-            limits = getattr(meta, "extra_json_schema", None) or {}
-            above = limits.get("exclusiveMinimum")
-            if limits:
-                least = limits.get("minimum", above)
-                found[field.name] = (least, limits.get("maximum"), above is not None)
-    return found
-
-
-def _check_limits(body: ResponsesBody) -> None:
-    for name, (least, most, is_above) in bounds().items():
-        value = getattr(body, name)
-        if value is None:
-            continue
-        too_low = least is not None and (value <= least if is_above else value < least)
-        if not too_low and (most is None or value <= most):
-            continue
-        if is_above:
-            allowed = f"more than {least} and at most {most}"
-        elif too_low and (most is None or most >= INT32_MAX):
-            allowed = f"{least} or more"
-        else:
-            allowed = f"between {least} and {most}"
-        message = f"{name} is {_shown(value)}; it must be {allowed}."
-        raise InvalidRequest(message, param=name)
-
-
-def _shown(value: float) -> str:
-    if isinstance(value, int) and value.bit_length() > _MOST_SHOWN_BITS:
-        return "too large a number"
-    return str(value).removesuffix(".0")
-
-
 def _check_choices(body: ResponsesBody) -> None:
     values = {"truncation": body.truncation}
     if body.text is not None:
@@ -174,28 +129,6 @@ def _logprobs(body: ResponsesBody) -> int | None:
     if LOGPROBS in (body.include or ()) or body.top_logprobs:
         return body.top_logprobs or 0
     return None
-
-
-def _logit_bias(biases: dict[str, float] | None) -> dict[int, float] | None:
-    for key, bias in (biases or {}).items():
-        if not (key.isascii() and key.isdecimal() and len(key) <= _MOST_ID_DIGITS):
-            message = f"logit_bias has the key {key[:40]!r}; keys must be token ids."
-            raise InvalidRequest(message, param="logit_bias")
-        if not -MOST_LOGIT_BIAS <= bias <= MOST_LOGIT_BIAS:
-            message = f"logit_bias of token {key} is {bias:g}; it must be between -100 and 100."
-            raise InvalidRequest(message, param="logit_bias")
-    return None if biases is None else {int(key): bias for key, bias in biases.items()}
-
-
-def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
-    texts = [stop] if isinstance(stop, str) else stop or []
-    if len(texts) > MOST_STOPS:
-        message = f"stop has {len(texts)} texts; it may have at most {MOST_STOPS}."
-        raise InvalidRequest(message, param="stop")
-    if "" in texts:
-        param = "stop" if isinstance(stop, str) else f"stop[{texts.index('')}]"
-        raise InvalidRequest(f"{param} is empty; it must be a text.", param=param)
-    return tuple(texts)
 
 
 def _output(body: ResponsesBody) -> OutputFormat:

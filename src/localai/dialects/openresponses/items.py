@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
 from localai.domain.errors import InvalidRequest, RequestError, Unsupported
 
@@ -33,11 +33,6 @@ _HOSTED = (  # what the items of tools begin with that OpenAI's servers run
     "image_generation", "local_shell", "mcp", "program", "shell", "tool_search", "web_search",
 )  # fmt: skip
 _LONGEST_ID = 128
-
-
-def no_json() -> Raw:
-    """The default of a field that holds any JSON."""
-    return Raw(b"null")
 
 
 class ImageAddress(msgspec.Struct, kw_only=True):

@@ -1,6 +1,6 @@
 """The body of POST /v1/responses: every field, what it does and its limits.
 
-The limits in `limits(...)` are what `generation.check_limits` enforces, and what the OpenAPI
+The limits in `limits(...)` are what `fields.check_limits` enforces, and what the OpenAPI
 schema and docs/reference/responses.md show. A field that is not here is accepted and ignored.
 """
 
@@ -11,25 +11,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-from localai.dialects.openresponses.items import InputItem, no_json
-
-INT32_MAX = 2**31 - 1
+from localai.dialects.fields import INT32_MAX, limits, no_json
+from localai.dialects.openresponses.items import InputItem
 
 MOST_TOP_LOGPROBS = 20
-MOST_LOGIT_BIAS = 100
-
-
-def limits(
-    description: str,
-    least: float | None = None,
-    most: float | None = None,
-    *,
-    above: float | None = None,
-) -> Meta:
-    """Describe a number: `least` and `most` are allowed values, `above` is not."""
-    named = {"minimum": least, "maximum": most, "exclusiveMinimum": above}
-    schema = {key: value for key, value in named.items() if value is not None}
-    return Meta(description=description, extra_json_schema=schema)
 
 
 class Tool(msgspec.Struct, kw_only=True):
