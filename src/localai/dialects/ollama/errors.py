@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from localai.dialects.contract import ErrorReply
+from localai.dialects.error_replies import reply_headers, row_of
 from localai.dialects.ollama.spelling import to_line
 from localai.domain.errors import LocalAIError
 
@@ -50,22 +50,10 @@ ERRORS: Mapping[str, int] = {
 
 def error_reply(error: LocalAIError) -> ErrorReply:
     """Spell an error that came before the first byte of the answer."""
-    headers: dict[str, str] = {}
-    if error.kind == "not_authorized":
-        headers["WWW-Authenticate"] = "Bearer"
-    if allowed := error.fields.get("allowed"):
-        headers["Allow"] = str(allowed)
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    return ErrorReply(status=_status(error), body=error_body(error), headers=headers)
+    headers = reply_headers(error)
+    return ErrorReply(status=row_of(error, ERRORS), body=error_body(error), headers=headers)
 
 
 def error_body(error: LocalAIError) -> bytes:
     """Spell an error as a body, or as a line in the middle of a stream."""
     return to_line({"error": error.sentence})
-
-
-def _status(error: LocalAIError) -> int:
-    """The status of the error's kind, or of the nearest kind above it."""
-    kinds = (cls.kind for cls in type(error).__mro__ if issubclass(cls, LocalAIError))
-    return next(ERRORS[kind] for kind in kinds if kind in ERRORS)

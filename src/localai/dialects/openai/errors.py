@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from localai.dialects.contract import ErrorReply
+from localai.dialects.error_replies import reply_headers, row_of
 from localai.domain.errors import LocalAIError
 
 _INVALID = "invalid_request_error"
@@ -69,22 +69,14 @@ ERRORS: Mapping[str, ErrorRow] = {
 
 def error_reply(error: LocalAIError) -> ErrorReply:
     """Spell an error that came before the first byte of the answer."""
-    row = _row(error)
-    headers: dict[str, str] = {}
-    if error.kind == "not_authorized":
-        headers["WWW-Authenticate"] = "Bearer"
-    if allowed := error.fields.get("allowed"):
-        headers["Allow"] = str(allowed)
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    if not row.retry:
-        headers["x-should-retry"] = "false"
+    row = row_of(error, ERRORS)
+    headers = reply_headers(error, retry=row.retry)
     return ErrorReply(status=row.status, body=error_body(error), headers=headers)
 
 
 def error_body(error: LocalAIError) -> bytes:
     """Spell an error as a body, or as an event in the middle of a stream."""
-    row = _row(error)
+    row = row_of(error, ERRORS)
     named: dict[str, Any] = {
         "message": error.sentence,
         "type": row.type,
@@ -92,9 +84,3 @@ def error_body(error: LocalAIError) -> bytes:
         "code": row.code,
     }
     return msgspec.json.encode({"error": named})
-
-
-def _row(error: LocalAIError) -> ErrorRow:
-    """The row of the error's kind, or of the nearest kind above it."""
-    kinds = (cls.kind for cls in type(error).__mro__ if issubclass(cls, LocalAIError))
-    return next(ERRORS[kind] for kind in kinds if kind in ERRORS)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from localai.dialects.contract import ErrorReply
+from localai.dialects.error_replies import reply_headers, row_of
 from localai.domain.errors import LocalAIError
 
 _INVALID = "invalid_request_error"
@@ -79,16 +79,8 @@ ERRORS: Mapping[str, ErrorRow] = {
 
 def error_reply(error: LocalAIError) -> ErrorReply:
     """Spell an error that came before the first byte of the answer."""
-    row = _row(error)
-    headers: dict[str, str] = {}
-    if error.kind == "not_authorized":
-        headers["WWW-Authenticate"] = "Bearer"
-    if allowed := error.fields.get("allowed"):
-        headers["Allow"] = str(allowed)
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    if not row.retry:
-        headers["x-should-retry"] = "false"
+    row = row_of(error, ERRORS)
+    headers = reply_headers(error, retry=row.retry)
     named = {"message": error.sentence, "type": row.type, "param": _param(error), "code": row.code}
     body = msgspec.json.encode({"error": named})
     return ErrorReply(status=row.status, body=body, headers=headers)
@@ -96,20 +88,14 @@ def error_reply(error: LocalAIError) -> ErrorReply:
 
 def error_event(error: LocalAIError) -> dict[str, Any]:
     """Spell an error as the `error` event of a stream, without its number."""
-    named = {"code": _row(error).code, "message": error.sentence, "param": _param(error)}
+    named = {"code": row_of(error, ERRORS).code, "message": error.sentence, "param": _param(error)}
     return {"type": "error"} | named
 
 
 def failure(error: LocalAIError) -> dict[str, Any]:
     """Spell an error as the `error` of a response that failed."""
-    return {"code": _row(error).failure, "message": error.sentence}
+    return {"code": row_of(error, ERRORS).failure, "message": error.sentence}
 
 
 def _param(error: LocalAIError) -> Any:
     return "model" if error.kind == "model_not_found" else error.fields.get("param")
-
-
-def _row(error: LocalAIError) -> ErrorRow:
-    """The row of the error's kind, or of the nearest kind above it."""
-    kinds = (cls.kind for cls in type(error).__mro__ if issubclass(cls, LocalAIError))
-    return next(ERRORS[kind] for kind in kinds if kind in ERRORS)
