@@ -1,45 +1,55 @@
-"""Bytes to a body struct. Whatever is wrong becomes one InvalidRequest in plain words."""
+"""Bytes to a body struct. Whatever is wrong becomes one RequestError in plain words."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 
-from localai.domain.errors import InvalidRequest
+from localai.domain.errors import InvalidRequest, RequestError
 
 _Body = TypeVar("_Body")
 
-_TYPE_WORDS = {
+Explain = Callable[[str, bytes], RequestError]
+"""Says in an API's words what msgspec found: from its sentence, and the body."""
+
+TYPE_WORDS = {
     "array": "a list",
     "bool": "true or false",
+    "bytes": "a base64 text",
     "float": "a number",
     "int": "a whole number",
     "null": "null",
     "object": "an object",
     "str": "a string",
 }
-_FRACTION = "a number with a fraction or beyond 64 bits"
+FRACTION = "a number with a fraction or beyond 64 bits"
 
 _WRONG_TYPE = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _PATH = re.compile(r" - at `(?:key in )?`?\$\.?(.*)`$")
 
 
-def read_body(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
-    """Decode `body`. Raises InvalidRequest, and nothing else, whatever the bytes are."""
+def read_body(
+    decoder: msgspec.json.Decoder[_Body], body: bytes, explain: Explain | None = None
+) -> _Body:
+    """Decode `body`. Raises RequestError, and nothing else, whatever the bytes are.
+
+    `explain` spells what does not fit; without it that is an InvalidRequest.
+    """
     try:
         body.decode()  # msgspec looks only at the strings that it keeps
         return decoder.decode(body)
     except UnicodeDecodeError as error:
-        raise _unreadable(f"byte {error.start} is not UTF-8") from None
+        raise unreadable(f"byte {error.start} is not UTF-8") from None
     except RecursionError:
-        raise _unreadable("it is nested too deeply") from None
+        raise unreadable("it is nested too deeply") from None
     except msgspec.ValidationError as error:
-        return _read_again(decoder, body, error)
+        return _read_again(decoder, body, error, explain or _explained)
     except msgspec.DecodeError as error:
-        raise _unreadable(_malformed(body, str(error))) from None
+        raise unreadable(_malformed(body, str(error))) from None
 
 
 def json_object(raw: msgspec.Raw, param: str) -> str | None:
@@ -57,17 +67,20 @@ def json_object(raw: msgspec.Raw, param: str) -> str | None:
 
 
 def _read_again(
-    decoder: msgspec.json.Decoder[_Body], body: bytes, first: msgspec.ValidationError
+    decoder: msgspec.json.Decoder[_Body],
+    body: bytes,
+    first: msgspec.ValidationError,
+    explain: Explain,
 ) -> _Body:
     """Accept 5.0 for 5, which some JSON writers make of whole numbers."""
     if "got `float`" not in str(first):
-        raise _explained(first)
+        raise explain(str(first), body)
     try:
         return decoder.decode(msgspec.json.encode(_whole_numbers(msgspec.json.decode(body))))
     except msgspec.ValidationError as error:
-        raise _explained(error) from None
+        raise explain(str(error), body) from None
     except (msgspec.MsgspecError, RecursionError, OverflowError):
-        raise _explained(first) from None
+        raise explain(str(first), body) from None
 
 
 def _whole_numbers(value: Any) -> Any:
@@ -82,16 +95,14 @@ def _whole_numbers(value: Any) -> Any:
             return value
 
 
-def _explained(error: msgspec.ValidationError) -> InvalidRequest:
-    """Say in this API's words what msgspec found."""
-    text = str(error)
+def _explained(text: str, _body: bytes) -> InvalidRequest:
     at = _PATH.search(text)
     path, inside, _ = at.group(1).partition("[...]") if at else ("", "", "")
     if wrong := _WRONG_TYPE.search(text):
         expected = _words(wrong.group(1))
-        got = _FRACTION if wrong.group(2) == "float" else _words(wrong.group(2))
+        got = FRACTION if wrong.group(2) == "float" else _words(wrong.group(2))
         if not path:
-            return _unreadable(f"it must be a JSON object, not {got}")
+            return unreadable(f"it must be a JSON object, not {got}")
         what = f"A value in {path}" if inside else path
         return InvalidRequest(f"{what} must be {expected}, not {got}.", param=path)
     if missing := _MISSING.search(text):
@@ -104,7 +115,7 @@ def _explained(error: msgspec.ValidationError) -> InvalidRequest:
 
 
 def _words(types: str) -> str:
-    words = [_TYPE_WORDS.get(name, name) for name in types.split(" | ")]
+    words = [TYPE_WORDS.get(name, name) for name in types.split(" | ")]
     if "a whole number" in words and "a number" in words:
         words.remove("a whole number")
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
@@ -118,5 +129,6 @@ def _malformed(body: bytes, text: str) -> str:
     return f"it is not JSON: {text.removeprefix('JSON is malformed: ')}"
 
 
-def _unreadable(why: str) -> InvalidRequest:
+def unreadable(why: str) -> InvalidRequest:
+    """The error for a body that is no JSON object."""
     return InvalidRequest(f"failed parsing request body: {why}.")

@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import assert_never
 
 from localai.dialects.anthropic.blocks import shown, tool_result
-from localai.dialects.anthropic.bodies import json_object
 from localai.dialects.anthropic.requests import (
     ContentBlock,
     DocumentBlock,
@@ -22,6 +21,7 @@ from localai.dialects.anthropic.requests import (
     ToolUseBlock,
     Turn,
 )
+from localai.dialects.json_body import json_object
 from localai.domain.errors import InvalidRequest
 from localai.domain.parts import Message, Part, Reasoning, Role, Text, ToolCall
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from localai.dialects.anthropic.bodies import json_object
 from localai.dialects.anthropic.conversation import conversation
 from localai.dialects.anthropic.requests import (
     MOST_STOPS,
@@ -16,6 +15,7 @@ from localai.dialects.anthropic.requests import (
 from localai.dialects.anthropic.tools import tools_and_policy
 from localai.dialects.contract import Origin
 from localai.dialects.fields import stop_texts
+from localai.dialects.json_body import json_object
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.generation import (
     Chat,

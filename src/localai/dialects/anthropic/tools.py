@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from localai.dialects.anthropic.bodies import json_object
 from localai.dialects.anthropic.requests import PromptBody, Tool, ToolChoice
 from localai.dialects.fields import refuse_twins
+from localai.dialects.json_body import json_object
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.generation import ToolMode, ToolPolicy, ToolSpec
 
