@@ -51,7 +51,7 @@ def media_from(text: str, kind: MediaKind, path: str) -> Media:
     if text[:5].lower() == "data:":
         head = _DATA_URI.match(text)
         if head is None or not head[3]:
-            message = f"{path} is a data URI that is not base64; it must begin like data:image/png;base64,"
+            message = f"{path} is a data URI that is not base64; it must begin like data:image/png;base64,..."
             raise InvalidRequest(message, param=path)
         declared, text = head[1] or "", text[head.end() :]
     return checked_media(_bytes(text, path), kind, path, declared=declared)

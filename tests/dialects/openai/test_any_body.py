@@ -70,6 +70,10 @@ def check(endpoint: str, body: bytes) -> None:
 @example("chat", b"\xef\xbb\xbf{}")
 @example("chat", b'{"messages": [{"role": "user", "content": "\\ud800"}]}')
 @example("chat", b'{"messages": [{"role": "user", "content": "\xed\xa0\x80"}]}')
+@example(
+    "chat",
+    b'{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "data:"}]}]}',
+)
 @example("completions", b'{"prompt": "a", "temperature": NaN}')
 @example("completions", b'{"prompt": "a", "temperature": Infinity}')
 @example("completions", b'{"prompt": "a", "n": 1e400}')
