@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from localai.dialects.anthropic import CountTokensEndpoint, MessagesEndpoint
-from localai.dialects.contract import Call, Origin
+from localai.dialects.contract import Call
 from localai.domain.errors import LocalAIError
 from localai.domain.events import Event
 from localai.domain.generation import GenerationRequest
 from localai.domain.stream_rules import StreamRules, fold
-from tests.dialects.openai.golden import event, plain, pretty
+from tests.dialects.golden_files import ORIGIN, event, plain, refusal, write
 
 HERE = Path(__file__).parent / "golden"
 REQUESTS = sorted((HERE / "requests").glob("*.json"))
@@ -28,7 +28,6 @@ ANSWERS = sorted((HERE / "answers").glob("*.json"))
 
 ENDPOINT = MessagesEndpoint()
 COUNT = CountTokensEndpoint()
-ORIGIN = Origin(answer_id="1", created_unix_s=1700000000, client="someone")
 
 
 def spelled(request: GenerationRequest) -> Any:
@@ -57,8 +56,7 @@ def decoded(case: Mapping[str, Any]) -> Any:
             return {"request": spelled(COUNT.decode(body, ORIGIN).request)}
         call = ENDPOINT.decode(body, ORIGIN)
     except LocalAIError as error:
-        named = {"kind": error.kind, "message": error.sentence}
-        return {"error": named | {"param": error.fields.get("param")}}
+        return refusal(error)
     (request,) = call.requests
     return {"streams": call.streams, "request": spelled(request)}
 
@@ -87,16 +85,5 @@ def _frames(call: Call, checked: list[Event]) -> Iterator[Any]:
             yield data
 
 
-def _write() -> None:
-    for path in REQUESTS:
-        cases = json.loads(path.read_text())
-        for case in cases:
-            case["gives"] = decoded(case)
-        path.write_text(pretty(cases) + "\n")
-    for path in ANSWERS:
-        case = json.loads(path.read_text())
-        path.write_text(pretty(case | {"gives": answered(case)}) + "\n")
-
-
 if __name__ == "__main__":
-    _write()
+    write(REQUESTS, decoded, ANSWERS, answered)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from localai.dialects.anthropic.requests import FOREIGN_BLOCKS, MessagesBody, PromptBody
 from localai.domain.errors import InvalidRequest, RequestError, Unsupported
 from localai.domain.generation import Chat
-from tests.dialects.anthropic.golden import COUNT, ENDPOINT, ORIGIN, REQUESTS, spelled
+from tests.dialects.anthropic.golden import COUNT, ENDPOINT, REQUESTS, spelled
+from tests.dialects.golden_files import ORIGIN
 
 LEAST: dict[str, Any] = {"max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
 CASES = [case for path in REQUESTS for case in json.loads(path.read_text())]

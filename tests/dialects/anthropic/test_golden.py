@@ -12,7 +12,8 @@ from localai.dialects.contract import OneShotEndpoint
 from localai.domain.errors import InvalidRequest
 from localai.domain.tasks import Task
 from localai.domain.vectors import TokenCount
-from tests.dialects.anthropic.golden import ANSWERS, COUNT, ORIGIN, REQUESTS, answered, decoded
+from tests.dialects.anthropic.golden import ANSWERS, COUNT, REQUESTS, answered, decoded
+from tests.dialects.golden_files import ORIGIN
 
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['what']}")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from localai.dialects.ollama import EmbedEndpoint, decode_show
 from localai.dialects.ollama.requests import ChatBody, EmbedBody, GenerateBody, Options, ShowBody
 from localai.domain.errors import InvalidRequest, RequestError
-from tests.dialects.ollama.golden import ENDPOINTS, ORIGIN, REQUESTS, plain
+from tests.dialects.golden_files import ORIGIN
+from tests.dialects.ollama.golden import ENDPOINTS, REQUESTS, plain
 
 BODIES: dict[str, type[msgspec.Struct]] = {
     "chat": ChatBody,

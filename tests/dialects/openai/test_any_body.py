@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from localai.dialects.openai import requests
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody
 from localai.domain.errors import InvalidRequest, RequestError
-from tests.dialects.openai.golden import ENDPOINTS, ORIGIN, REQUESTS, plain
+from tests.dialects.golden_files import ORIGIN, plain
+from tests.dialects.openai.golden import ENDPOINTS, REQUESTS
 
 BODIES = {"chat": ChatBody, "completions": CompletionBody, "edits": EditBody}
 NAMES = sorted({name for body in BODIES.values() for name in body.__struct_encode_fields__})

@@ -16,13 +16,12 @@ from localai.dialects.contract import Origin
 from localai.dialects.openresponses import ResponsesCall, ResponsesEndpoint
 from localai.domain.errors import LocalAIError
 from localai.domain.stream_rules import StreamRules, fold
-from tests.dialects.openai.golden import event, plain, pretty
+from tests.dialects.golden_files import ORIGIN, event, plain, refusal, write
 
 HERE = Path(__file__).parent / "golden"
 REQUESTS = sorted((HERE / "requests").glob("*.json"))
 ANSWERS = sorted((HERE / "answers").glob("*.json"))
 
-ORIGIN = Origin(answer_id="1", created_unix_s=1700000000, client="someone")
 ENDPOINT = ResponsesEndpoint(clock=lambda: 1700000009.5)
 
 LEAST = {"model": "llama", "input": "Hi"}
@@ -37,8 +36,7 @@ def decoded(body: Any) -> Any:
     try:
         call = decode(body)
     except LocalAIError as error:
-        named = {"kind": error.kind, "message": error.sentence}
-        return {"error": named | {"param": error.fields.get("param")}}
+        return refusal(error)
     request = shown(call)["GenerationRequest"]
     request.pop("client")
     facts = {
@@ -121,16 +119,5 @@ def _told(response: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _write() -> None:
-    for path in REQUESTS:
-        cases = json.loads(path.read_text())
-        for case in cases:
-            case["gives"] = decoded(case["body"])
-        path.write_text(pretty(cases) + "\n")
-    for path in ANSWERS:
-        case = json.loads(path.read_text())
-        path.write_text(pretty(case | {"gives": answered(case)}) + "\n")
-
-
 if __name__ == "__main__":
-    _write()
+    write(REQUESTS, lambda case: decoded(case["body"]), ANSWERS, answered)

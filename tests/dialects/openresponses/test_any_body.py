@@ -21,7 +21,8 @@ from localai.dialects.openresponses import (
 from localai.dialects.openresponses.items import ContentPart, ImageAddress, InputAudio, InputItem
 from localai.dialects.openresponses.requests import TextFormat, Tool
 from localai.domain.errors import InvalidRequest, RequestError
-from tests.dialects.openresponses.golden import ENDPOINT, LEAST, ORIGIN, REQUESTS, decode, shown
+from tests.dialects.golden_files import ORIGIN
+from tests.dialects.openresponses.golden import ENDPOINT, LEAST, REQUESTS, decode, shown
 
 VALID = [case["body"] for path in REQUESTS for case in json.loads(path.read_text())]
 STRUCTS = (ResponsesBody, InputItem, ContentPart, ImageAddress, InputAudio, Tool, TextFormat)
