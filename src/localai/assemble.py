@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +16,11 @@ from localai.catalog.defaults import AppDefaults
 from localai.catalog.folder import ModelFolder
 from localai.dialects.openai import error_reply
 from localai.dialects.openresponses import ResponsesSpelling
+from localai.engines.stock import Stock
 from localai.hardware import probe
 from localai.http.services import Services
 from localai.inference.generate import generate
+from localai.inference.jobs import Jobs
 from localai.inference.library import Library
 from localai.inference.responses import Responses
 from localai.inference.responses_conversations import Conversations
@@ -26,8 +29,10 @@ from localai.observe.metrics import Metrics, server_memory
 from localai.outbound import Fetcher, FetchSettings
 from localai.settings import process_environment
 from localai.state import SqliteStore
+from localai.supervisor.engine_supply import EngineSupply
+from localai.supervisor.lane import PoolSettings
 from localai.supervisor.launcher import LocalLauncher
-from localai.supervisor.pool import Pool, PoolSettings
+from localai.supervisor.pool import Pool
 from localai.supervisor.worker import Patience
 
 if TYPE_CHECKING:
@@ -67,8 +72,14 @@ def model_folder(settings: ServerSettings) -> ModelFolder:
     return folder
 
 
+def engine_stock(settings: ServerSettings) -> Stock:
+    """The engines of this host."""
+    return Stock(settings.backends_path or settings.data_path / "backends", process_environment())
+
+
 def build_services(settings: ServerSettings) -> Services:
     """Every object of a server."""
+    stock = engine_stock(settings)
     library = Library(
         model_folder(settings),
         probe,
@@ -78,12 +89,13 @@ def build_services(settings: ServerSettings) -> Services:
             disable_guessing=settings.disable_guessing,
         ),
         {"grpc_servers": settings.grpc_servers} if settings.grpc_servers else {},
+        stock,
     )  # fmt: skip
     patience = Patience(
         start_s=settings.worker_start_timeout, stall_s=settings.watchdog_busy_timeout
     )
     pool = Pool(
-        LocalLauncher(process_environment()),
+        LocalLauncher(process_environment(), stock.environments),
         PoolSettings(
             patience=patience,
             cooldown_s=settings.model_load_failure_cooldown,
@@ -91,6 +103,7 @@ def build_services(settings: ServerSettings) -> Services:
             max_workers=1 if settings.single_active_backend else settings.max_active_backends,
             idle_s=settings.watchdog_idle_timeout if settings.enable_watchdog_idle else 0.0,
         ),
+        EngineSupply(stock.manifest, stock.obtain if settings.autoload_backends else None),
     )
     metrics = Metrics()
     metrics.register(_Collector(server_memory))
@@ -107,6 +120,8 @@ def build_services(settings: ServerSettings) -> Services:
             store, partial(generate, library=library, pool=pool), ResponsesSpelling()
         ),
         conversations=Conversations(store, lambda: uuid.uuid4().hex),
+        stock=stock,
+        jobs=Jobs(time.time),
         fetcher=Fetcher(FetchSettings(allow_private=settings.allow_private_fetch)),
         spell_error=error_reply,
     )

@@ -84,6 +84,15 @@ class ServerSettings:
     data_path: Path = _setting(
         "The folder for what the server remembers, such as stored responses.",
         kind="path", group="models", factory=lambda: Path("data"))  # fmt: skip
+    backends_path: Path | None = _setting(
+        "The folder with the environments of engines. Default: `backends` in the data folder.",
+        None, kind="path", group="models")  # fmt: skip
+    autoload_backends: bool = _setting(
+        "Install an engine when a model needs it and it is not there.",
+        False, kind="flag", group="models", env="LOCALAI_INSTALL_MISSING")  # fmt: skip
+    disable_gallery_endpoint: bool = _setting(
+        "Let nobody install or remove anything over HTTP.",
+        False, kind="flag", group="api")  # fmt: skip
     open_responses_store_ttl: float = _setting(
         "How long responses are stored, for example 24h; 0 means for ever.",
         0.0, kind="duration", group="models")  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 from localai.domain.events import Delta, Event
 from localai.domain.generation import Chat, Completion, GenerationRequest, Sampling
 from localai.domain.parts import Message, Role, Text
+from localai.engines.manifest import BackendEntry
 from localai.supervisor.launcher import LocalLauncher, LocalProcess
 from localai.supervisor.worker_client import WorkerClient
 from localai.wire.messages import LoadRequest, ModelFacts
@@ -44,11 +45,11 @@ class Lone:
 
 @contextlib.asynccontextmanager
 async def loaded(
-    module: str, path: Path | str, *, options: tuple[str, ...] = (), **settings: Any
+    entry: BackendEntry, path: Path | str, *, options: tuple[str, ...] = (), **settings: Any
 ) -> AsyncIterator[Lone]:
-    """A worker of `module` with its model loaded; it ends with the block."""
+    """A worker of `entry` with its model loaded; it ends with the block."""
     launcher = LocalLauncher(clean_environment())
-    process = await launcher.launch(module, "m")
+    process = await launcher.launch(entry, "m")
     client = WorkerClient(process.endpoint)
     order = LoadRequest(model="m", model_path=str(path), settings=settings, options=list(options))
     try:

@@ -20,8 +20,7 @@ from localai.domain.events import Delta, Failed, Finished, FinishReason
 from localai.domain.generation import Completion, GenerationRequest
 from localai.domain.stream_rules import StreamRules, fold
 from localai.domain.tasks import Task
-from localai.supervisor import manifest
-from localai.supervisor.manifest import BackendEntry
+from localai.engines.manifest import BackendEntry, Manifest
 from localai.worker.interfaces import PROTOCOLS
 from tests.backends.lone import Lone, chat, complete, loaded, run
 from tests.gguf_maker import make_tiny_llama
@@ -39,7 +38,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=manifest.entries(), ids=lambda entry: entry.name)
+@pytest.fixture(params=Manifest().entries(), ids=lambda entry: entry.name)
 def entry(request: pytest.FixtureRequest) -> BackendEntry:
     """Each backend, if its engine is installed."""
     found: BackendEntry = request.param
@@ -53,7 +52,7 @@ def entry(request: pytest.FixtureRequest) -> BackendEntry:
 def load(entry: BackendEntry, weights: Path) -> Any:
     options = ("delay_s:0.002", "repeat:500") if entry.name == "echo" else ("parallel:2",)
     return loaded(
-        entry.module, weights / WEIGHTS[entry.name], options=options, context_size=2048, threads=1
+        entry, weights / WEIGHTS[entry.name], options=options, context_size=2048, threads=1
     )
 
 
@@ -67,7 +66,7 @@ def test_the_manifest_lists_what_the_class_does(entry: BackendEntry) -> None:
 
 def test_it_is_found_by_its_names(entry: BackendEntry) -> None:
     for name in (entry.name, *entry.aliases, entry.name.upper()):
-        assert manifest.find(name) is entry
+        assert Manifest().find(name) == entry
 
 
 def test_facts(entry: BackendEntry, weights: Path) -> None:

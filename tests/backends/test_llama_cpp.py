@@ -12,13 +12,14 @@ import pytest
 
 from localai.domain.errors import LocalAIError, SpecInvalid, StartFailed, Unsupported
 from localai.domain.events import Failed, Finished
+from localai.engines.manifest import Manifest
 from localai.wire.messages import LoadRequest
 from tests.backends.lone import complete, loaded, run
 from tests.gguf_maker import Shape, make_scripted, make_tiny_llama
 from tests.live import PATIENCE_S
 
 llama_cpp = pytest.importorskip("localai.backends.llama_cpp", reason="xllamacpp is not installed")
-MODULE = "localai.backends.llama_cpp"
+ENTRY = Manifest().find("llama-cpp")
 SPOKEN = ["This ", "is ", "it."]
 
 
@@ -262,7 +263,7 @@ def said(
     async def test() -> None:
         usual = {"context_size": 512, "threads": 1}
         async with loaded(
-            MODULE, weights / model, options=("parallel:1", *options), **(usual | settings)
+            ENTRY, weights / model, options=("parallel:1", *options), **(usual | settings)
         ) as lone:
             assert [text for text in lone.facts.warnings if "Did you mean" in text] == []
             found.append(await lone.say(complete(text, max_tokens=24)))
@@ -347,7 +348,7 @@ def test_a_draft_model_changes_nothing_but_the_speed(weights: Path) -> None:
 def test_facts_are_those_of_the_engine(weights: Path) -> None:
     async def test() -> None:
         async with loaded(
-            MODULE,
+            ENTRY,
             weights / "tiny.gguf",
             options=("parallel:3", "paralel:1"),
             context_size=700,
@@ -369,7 +370,7 @@ def test_facts_are_those_of_the_engine(weights: Path) -> None:
 def test_context_shift_goes_on_beyond_the_context(weights: Path) -> None:
     async def test() -> None:
         async with loaded(
-            MODULE,
+            ENTRY,
             weights / "tiny.gguf",
             options=("parallel:1", "context_shift:true"),
             context_size=256,
@@ -389,7 +390,7 @@ def test_what_cannot_be_loaded_is_told(weights: Path, name: str) -> None:
         with pytest.raises(LocalAIError) as caught:
             async with (
                 asyncio.timeout(PATIENCE_S),
-                loaded(MODULE, weights / name, context_size=256),
+                loaded(ENTRY, weights / name, context_size=256),
             ):
                 pass
         assert isinstance(caught.value, StartFailed)
@@ -401,7 +402,7 @@ def test_what_cannot_be_loaded_is_told(weights: Path, name: str) -> None:
 def test_a_prompt_that_is_too_long_is_the_callers(weights: Path) -> None:
     async def test() -> None:
         async with loaded(
-            MODULE, weights / "tiny.gguf", options=("parallel:1",), context_size=256, threads=1
+            ENTRY, weights / "tiny.gguf", options=("parallel:1",), context_size=256, threads=1
         ) as lone:
             last = (await lone.events(complete("x" * 1000, max_tokens=1)))[-1]
             assert isinstance(last, Failed)

@@ -15,6 +15,7 @@ EXAMPLES = [
     errors.ModelDisabled("llama"),
     errors.Unsupported("Sounds are not supported.", feature="audio", param="audio"),
     errors.ContextTooLong(limit=4096, requested=5000),
+    errors.JobNotFound("17"),
     errors.BodyTooLarge(limit_bytes=15_000_000),
     errors.RouteNotFound("GET", "/v1/model", ["/v1/models"]),
     errors.MethodNotAllowed("GET", "/v1/edits", "POST"),
@@ -34,6 +35,8 @@ EXAMPLES = [
     errors.SpecInvalid("a.yaml is wrong.", problems=("a.yaml:3: name: is missing",)),
     errors.ModelFileInvalid("a.gguf is damaged.", path="a.gguf"),
     errors.BackendNotInstalled("No backend x.", command="local-ai backends install x"),
+    errors.InstallFailed("uv pip failed: no such version.", log_tail="no such version"),
+    errors.InstallBusy("whisper"),
     errors.SettingInvalid("--port is abc; it must be a number."),
     errors.ChecksumMismatch("a.gguf differs from what was announced."),
 ]

@@ -16,18 +16,22 @@ from localai.domain.errors import BackendNotInstalled, ModelFileInvalid, ModelNo
 from localai.domain.events import Event, Failed, Finished
 from localai.domain.generation import Completion, GenerationRequest
 from localai.domain.stream_rules import StreamRules, fold
+from localai.engines.stock import Stock
 from localai.hardware import probe
 from localai.inference.generate import generate_all
 from localai.inference.library import Library
 from localai.inference.preload import load_models
+from localai.supervisor.lane import PoolSettings
 from localai.supervisor.launcher import LocalLauncher
-from localai.supervisor.pool import Pool, PoolSettings
+from localai.supervisor.pool import Pool
 from tests.gguf_maker import make_scripted
 from tests.live import clean_environment, echo_yaml, write_models
 
 
 def library_of(folder: Path, **app: Any) -> Library:
-    return Library(ModelFolder(folder), probe, AppDefaults(**app), {})
+    return Library(
+        ModelFolder(folder), probe, AppDefaults(**app), {}, Stock(folder / "backends", {})
+    )
 
 
 def with_pool(test: Callable[[Pool], Coroutine[Any, Any, None]]) -> None:

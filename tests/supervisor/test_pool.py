@@ -25,8 +25,9 @@ from localai.domain.errors import (
 )
 from localai.domain.events import Delta, Finished
 from localai.domain.generation import Completion, GenerationRequest
+from localai.supervisor.lane import PoolSettings
 from localai.supervisor.launcher import Endpoint, Launched, LocalLauncher
-from localai.supervisor.pool import Pool, PoolSettings
+from localai.supervisor.pool import Pool
 from localai.supervisor.worker import Patience
 from tests.live import PATIENCE_S, clean_environment, is_alive
 
@@ -111,9 +112,9 @@ class Counting(LocalLauncher):
         super().__init__(clean_environment())
         self.launched = 0
 
-    async def launch(self, module: str, name: str) -> Any:
+    async def launch(self, entry: Any, name: str) -> Any:
         self.launched += 1
-        return await super().launch(module, name)
+        return await super().launch(entry, name)
 
 
 def test_a_crash_ends_its_calls_and_the_next_request_is_served() -> None:
@@ -292,7 +293,7 @@ def test_load_before_the_first_request() -> None:
     async def test(pool: Pool) -> None:
         facts = await pool.load(spec(slots=7))
         assert facts.slots == 7
-        with pytest.raises(LocalAIError, match="No backend"):
+        with pytest.raises(LocalAIError, match="no backend"):
             await pool.load(ModelSpec(name="x", backend="nothing"))
 
     with_pool(test)
@@ -333,7 +334,10 @@ class FakeLauncher:
         self._make = make
         self.is_closed = False
 
-    async def launch(self, module: str, name: str) -> Any:  # noqa: ARG002 - the protocol's signature
+    def check(self, entry: Any) -> None:
+        """Its engine is always there."""
+
+    async def launch(self, entry: Any, name: str) -> Any:  # noqa: ARG002 - the protocol's signature
         return self._make()
 
     async def close(self) -> None:

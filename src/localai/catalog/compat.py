@@ -162,9 +162,11 @@ PARAMETERS: Final[Mapping[str, Key | Section]] = {
     "tfz": NOTHING,  # no engine has tail-free sampling any more
     **_all(
         LATER,
-        "n echo language translate logprobs top_logprobs negative_prompt negative_prompt_scale "
-        "clip_skip tokenizer encoding_format pooling pooling_half_life_tokens model_base_name",
+        "n echo logprobs top_logprobs negative_prompt negative_prompt_scale "
+        "clip_skip encoding_format pooling_half_life_tokens tokenizer pooling model_base_name",
     ),
+    **_setting(values.text, "language"),
+    **_setting(values.flag, "translate"),
 }
 
 LIMITS: Final[Mapping[str, Key | Section]] = {
@@ -227,6 +229,10 @@ ENGINE: Final[Mapping[str, Key | Section]] = {
     **_file(values.file, "mmproj", "draft_model", "lora_adapter"),
     **_file(values.files, "lora_adapters"),
     **_MIROSTAT,
+    # Engines other than llama.cpp
+    **_setting(values.text, "type", "quantization", "dtype"),
+    **_setting(values.flag, "cuda", "trust_remote_code"),
+    **_setting(_mapping, "tts"),
 }
 
 TOP: Final[Mapping[str, Key | Section]] = {
@@ -261,9 +267,8 @@ TOP: Final[Mapping[str, Key | Section]] = {
         LATER,
         "concurrency_groups lora_base overrides download_files artifacts mcp agent compression proxy router pii "
         "pii_detection mitm pipeline cutstrings extract_regex trimspace trimsuffix "
-        "prompt_cache_path prompt_cache_all prompt_cache_ro quantization load_format "
-        "gpu_memory_utilization trust_remote_code enforce_eager swap_space max_model_len "
-        "tensor_parallel_size disable_log_stats dtype limit_mm_per_prompt engine_args type cuda "
-        "step cfg_scale diffusers tts",
+        "prompt_cache_path prompt_cache_all prompt_cache_ro load_format "
+        "gpu_memory_utilization enforce_eager swap_space max_model_len tensor_parallel_size "
+        "disable_log_stats limit_mm_per_prompt engine_args step cfg_scale diffusers",
     ),
 }

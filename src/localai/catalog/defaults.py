@@ -191,6 +191,20 @@ def complete(
     )
 
 
+def complete_without_facts(
+    spec: ModelSpec, backend: str, hardware: Hardware, **app: Unpack[AppDefaults]
+) -> ModelSpec:
+    """Give `spec` for an engine that reads its files itself: only what the machine decides is added."""
+    settings: dict[str, Any] = dict(spec.settings)
+    settings.setdefault("threads", app.get("threads") or hardware.cores)
+    for key in ("context_size", "f16"):
+        value = app.get(key)
+        if value is not None:
+            settings.setdefault(key, value)
+    family = family_sampling(spec.name, spec.model_id) or Sampling()
+    return replace(spec, backend=backend, settings=settings, sampling=over(spec.sampling, family))
+
+
 def _check_is_model(facts: GgufFacts) -> None:
     if facts.kind == "model":
         return

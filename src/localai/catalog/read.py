@@ -138,6 +138,7 @@ class _Entry:
         return ModelSpec(
             **fields,
             model_path=None if self._spec.get("alias") else model_path,
+            model_id=self._spec.get("model", ""),
             sampling=Sampling(**self._sampling),
             settings=self._settings,
             templates=templates,

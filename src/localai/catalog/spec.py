@@ -15,7 +15,8 @@ from localai.domain.generation import Sampling
 class ModelSpec:
     """One model: its name, its weights and what its file asks for. Unset is None.
 
-    `model_path` is absolute. `settings` are engine keys of the YAML (context_size, threads,
+    `model_path` is absolute, and need not be there for an engine that finds its model elsewhere;
+    `model_id` is what the file calls it, a repository's name for one. `settings` are engine keys of the YAML (context_size, threads,
     mmap, ...) under LocalAI's names, with absolute paths for files; `options` are its `key:value`
     strings. `templates` are its prompt templates, None when it has none. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
     weights change, so a running worker can be told from a stale one.
@@ -23,6 +24,7 @@ class ModelSpec:
 
     name: str
     model_path: Path | None = None
+    model_id: str = ""
     backend: str | None = None
     alias: str | None = None
     sampling: Sampling = field(default_factory=Sampling)

@@ -25,13 +25,21 @@ _SHOWN_MODELS = 10
 
 @click.command()
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option(
+    "--install-missing",
+    "autoload_backends_too",
+    is_flag=True,
+    help="The same as --autoload-backends.",
+)
 @setting_options()
-def command(models: tuple[str, ...], **flags: Any) -> None:
+def command(models: tuple[str, ...], *, autoload_backends_too: bool, **flags: Any) -> None:
     """Start the server, and load each MODEL before the first request.
 
     Every option can also be set by the environment variable in brackets, or in a file `.env` or
     `localai.env` in this folder.
     """
+    if autoload_backends_too:
+        flags["autoload_backends"] = True
     settings = settings_table.load(flags)
     listener = _listen(settings)  # before anything slow: a used port is the most common mistake
     from localai.observe import log

@@ -7,6 +7,7 @@
     |  +- ModelDisabled        the model's file says `disabled: true` (model)
     |  +- Unsupported          this model or build cannot do that     (feature)
     |  +- ContextTooLong       the prompt does not fit                (limit, requested)
+    |  +- JobNotFound          no job has that id                   (job_id)
     |  +- BodyTooLarge         the request body is over the limit     (limit_bytes)
     |  +- FetchFailed          an address in the request gave nothing (address)
     |  +- BodyIncomplete       the request body stopped coming      (timeout_s)
@@ -29,6 +30,8 @@
        +- SpecInvalid          a model file is wrong                  (problems)
        +- ModelFileInvalid     a weights file is damaged              (path)
        +- BackendNotInstalled  no engine of that name                 (command)
+       +- InstallFailed        an engine could not be installed       (log_tail)
+       +- InstallBusy          another process installs it            (backend)
        +- SettingInvalid       a flag, variable or file value is wrong
        +- ChecksumMismatch     a download differs from what was announced
 
@@ -132,6 +135,19 @@ class ContextTooLong(RequestError):
             limit=limit,
             requested=requested,
             param=param,
+        )
+
+
+class JobNotFound(RequestError):
+    """No job has that id, or it was forgotten."""
+
+    kind = "job_not_found"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"There is no job {job_id[:200]!r}.",
+            hint="Jobs that are over are forgotten in time, and when the server stops.",
+            job_id=job_id,
         )
 
 
@@ -380,6 +396,28 @@ class BackendNotInstalled(SetupError):
 
     def __init__(self, message: str, *, command: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint, command=command)
+
+
+class InstallFailed(SetupError):
+    """An engine could not be installed; `log_tail` is what the installer printed last."""
+
+    kind = "install_failed"
+
+    def __init__(self, message: str, *, log_tail: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint, log_tail=log_tail)
+
+
+class InstallBusy(SetupError):
+    """Another process installs or removes the same engine at this moment."""
+
+    kind = "install_busy"
+
+    def __init__(self, backend: str) -> None:
+        super().__init__(
+            f"Another process installs or removes the backend {backend!r} at this moment.",
+            hint="Wait until it has ended, then try again.",
+            backend=backend,
+        )
 
 
 class SettingInvalid(SetupError):

@@ -9,10 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from localai.hardware.accelerators import Accelerator, accelerators
 from localai.hardware.cores import usable_cores
 from localai.hardware.memory import available_memory_bytes, total_memory_bytes
 
-__all__ = ["Hardware", "available_memory_bytes", "probe", "total_memory_bytes", "usable_cores"]
+__all__ = [
+    "Accelerator",
+    "Hardware",
+    "accelerators",
+    "available_memory_bytes",
+    "probe",
+    "total_memory_bytes",
+    "usable_cores",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from localai.dialects.ollama.requests import GenerateBody as OllamaGenerateBody
 from localai.dialects.openai.embeddings import EmbeddingsBody, EmbeddingsEndpoint
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody
 from localai.domain.errors import LocalAIError
+from localai.http.backends import BackendEndpoints
 from localai.http.generation import GenerationRoute
 from localai.http.ollama import OllamaEmbedRoute, OllamaEndpoints, OllamaRoute
 from localai.http.one_shot import OneShotRoute
@@ -50,6 +51,7 @@ class RouteRow:
     is_alias: bool = False
     media_type: str = _JSON
     spell_error: Callable[[LocalAIError], ErrorReply] | None = None
+    name: str = ""
 
 
 def table(services: Services) -> tuple[RouteRow, ...]:
@@ -61,6 +63,7 @@ def table(services: Services) -> tuple[RouteRow, ...]:
         *_ollama(services),
         *_ranking(services),
         *_tokens(services),
+        *_backends(services),
         *_system(services),
     )
     return tuple(row for shown in listed for row in _with_aliases(shown))
@@ -68,7 +71,9 @@ def table(services: Services) -> tuple[RouteRow, ...]:
 
 def routes(rows: tuple[RouteRow, ...]) -> list[Route]:
     """The table as Starlette's routes; a GET answers HEAD as well."""
-    return [Route(row.path, row.endpoint, methods=[row.method]) for row in rows]
+    return [
+        Route(row.path, row.endpoint, methods=[row.method], name=row.name or None) for row in rows
+    ]
 
 
 def _openai(services: Services) -> Iterator[RouteRow]:
@@ -282,6 +287,40 @@ def _tokens(services: Services) -> Iterator[RouteRow]:
         tag="Tokens",
         body=native.DetokenizeBody,
     )
+
+
+def _backends(services: Services) -> Iterator[RouteRow]:
+    """Engines. Everybody may look; changing anything can be turned off."""
+    ends = BackendEndpoints(services)
+    get = RouteRow(method="GET", path="", endpoint=None, summary="", tag="Backends")
+    for path, handler, summary in (
+        ("/backends", ends.installed, "List the installed engines"),
+        ("/backends/available", ends.available, "List every engine there is"),
+        ("/backends/known", ends.available, "List every engine there is"),
+        ("/backends/galleries", ends.galleries, "Where engines come from"),
+        ("/backends/upgrades", ends.upgrades, "List the engines that can be upgraded"),
+        ("/backends/jobs", ends.jobs, "List the jobs"),
+    ):
+        yield replace(get, path=path, endpoint=ends.route(handler), summary=summary)
+    yield replace(
+        get,
+        path="/backends/jobs/{job_id}",
+        endpoint=ends.route(ends.job),
+        summary="Show how far a job is",
+        name="backend_job",
+    )
+    if services.settings.disable_gallery_endpoint:
+        return
+    post = replace(get, method="POST")
+    changing = (
+        ("/backends/apply", ends.route(ends.apply), "Install an engine", native.ApplyBody),
+        ("/backends/delete/{name}", ends.route(ends.delete), "Remove an engine", None),
+        ("/backends/upgrade/{name}", ends.route(ends.upgrade), "Upgrade an engine", None),
+        ("/backends/upgrades/check", ends.route(ends.upgrades), "Look for upgrades", None),
+        ("/backends/jobs/{job_id}/cancel", ends.route(ends.cancel), "Stop a job", None),
+    )
+    for path, endpoint, summary, body in changing:
+        yield replace(post, path=path, endpoint=endpoint, summary=summary, body=body)
 
 
 def _system(services: Services) -> Iterator[RouteRow]:

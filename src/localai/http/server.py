@@ -77,6 +77,7 @@ class Server(uvicorn.Server):
             await serving
             raise
         finally:
+            await self._services.jobs.close()
             await self._services.responses.close()
             await self._services.fetcher.close()
             await self._services.pool.close(drain_s=0.0)

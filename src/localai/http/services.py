@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from localai.dialects.contract import ErrorReply
     from localai.domain.errors import LocalAIError
+    from localai.engines.stock import Stock
+    from localai.inference.jobs import Jobs
     from localai.inference.library import Library
     from localai.inference.responses import Responses
     from localai.inference.responses_conversations import Conversations
@@ -39,6 +41,8 @@ class Services:
     fetcher: Fetcher
     responses: Responses
     conversations: Conversations
+    stock: Stock
+    jobs: Jobs
     spell_error: Callable[[LocalAIError], ErrorReply]
     not_ready: str = field(default="starting")
     spellers: dict[str, Callable[[LocalAIError], ErrorReply]] = field(default_factory=dict)

@@ -5,24 +5,37 @@ from __future__ import annotations
 import asyncio
 import difflib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from localai.catalog.defaults import AppDefaults, complete
+from localai.catalog.defaults import AppDefaults, complete, complete_without_facts
+from localai.catalog.file_kinds import GGUF, kinds_of
 from localai.catalog.gguf import GgufFacts, read_gguf
 from localai.catalog.resolve import resolve
 from localai.domain.errors import ModelFileInvalid, ModelNotFound
 from localai.observe.log import logger
-from localai.supervisor import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from localai.catalog.folder import ModelFolder
     from localai.catalog.spec import Catalog, ModelSpec
+    from localai.engines.manifest import BackendEntry, Manifest
     from localai.hardware import Hardware
 
 _log = logger(__name__)
-_NO_GGUF_BACKENDS = frozenset({"echo"})
+
+
+class Engines(Protocol):
+    """The engines that models can ask for."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Every backend there is."""
+        ...
+
+    def has(self, entry: BackendEntry) -> bool:
+        """Whether its engine is installed."""
+        ...
 
 
 class Library:
@@ -34,7 +47,9 @@ class Library:
         probe: Callable[[], Hardware],
         app: AppDefaults,
         engine_defaults: Mapping[str, Any],
+        engines: Engines,
     ) -> None:
+        self._engines = engines
         self._folder = folder
         self._probe = probe
         self._app = app
@@ -92,6 +107,8 @@ class Library:
             return known[1]
         if spec.model_path is None or not spec.model_path.is_file():
             return None
+        if spec.backend and GGUF not in self._engines.manifest.find(spec.backend).formats:
+            return None
         found = await asyncio.to_thread(read_gguf, spec.model_path)
         self._facts[spec.name] = (spec.revision, found)
         return found
@@ -105,21 +122,54 @@ class Library:
         if completed is None or completed.revision != spec.revision:
             completed = await asyncio.to_thread(self._complete, spec)
             self._completed[spec.name] = completed
-        if backend and manifest.find(backend) != manifest.find(completed.backend or ""):
-            other = manifest.find(backend).name
+        find = self._engines.manifest.find
+        if backend and find(backend) != find(completed.backend or ""):
+            other = find(backend).name
             return replace(completed, name=f"{completed.name}@{other}", backend=other)
         return completed
 
     def _complete(self, spec: ModelSpec) -> ModelSpec:
-        if spec.backend in _NO_GGUF_BACKENDS:
-            return spec
-        if spec.backend:
-            manifest.find(spec.backend)  # raises BackendNotInstalled, before its files are missed
+        entry = self._backend(spec)
+        if entry is not None and GGUF not in entry.formats:
+            return complete_without_facts(spec, entry.name, self._probe(), **self._app)
         if spec.model_path is None:
             raise ModelNotFound(spec.name)
         if not spec.model_path.is_file():
-            message = f"The weights of the model {spec.name!r} are not there: {spec.model_path}."
-            hint = f"Put the file there, or correct `parameters.model` in {spec.origin or 'its model file'}."
-            raise ModelFileInvalid(message, path=str(spec.model_path), hint=hint)
+            raise _no_weights(spec)
         with_engine = replace(spec, settings={**self._engine_defaults, **spec.settings})
         return complete(with_engine, read_gguf(spec.model_path), self._probe(), **self._app)
+
+    def _backend(self, spec: ModelSpec) -> BackendEntry | None:
+        """The backend the model file names, else the one its files ask for; None for a plain GGUF.
+
+        Of several that could run it, the first in the manifest that is installed; else the first.
+        Raises BackendNotInstalled for a name that no backend has, ModelFileInvalid.
+        """
+        if spec.backend:
+            return self._engines.manifest.find(spec.backend)
+        if spec.model_path is None or not spec.model_path.exists():
+            return None
+        kinds = kinds_of(spec.model_path)
+        if GGUF in kinds or (not kinds and spec.model_path.is_file()):
+            return None
+        able = [
+            entry
+            for entry in self._engines.manifest.entries()
+            if not set(kinds).isdisjoint(entry.formats)
+        ]
+        if not able:
+            what = f"holds a model of the kind {kinds[0]!r}" if kinds else "holds no model we know"
+            raise ModelFileInvalid(
+                f"{spec.model_path} {what}, which no engine here runs.",
+                path=str(spec.model_path),
+                hint="Name the engine with `backend:` in the model file; `local-ai backends available` lists them.",
+            )
+        return next((entry for entry in able if self._engines.has(entry)), able[0])
+
+
+def _no_weights(spec: ModelSpec) -> ModelFileInvalid:
+    message = f"The weights of the model {spec.name!r} are not there: {spec.model_path}."
+    hint = (
+        f"Put the file there, or correct `parameters.model` in {spec.origin or 'its model file'}."
+    )
+    return ModelFileInvalid(message, path=str(spec.model_path), hint=hint)

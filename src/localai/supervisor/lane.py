@@ -7,11 +7,18 @@ import contextlib
 import math
 import time
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localai.domain.errors import CoolingDown, LocalAIError, QueueFull, ShuttingDown
+from localai.domain.errors import (
+    BackendNotInstalled,
+    CoolingDown,
+    LocalAIError,
+    QueueFull,
+    ShuttingDown,
+)
 from localai.observe.log import logger
-from localai.supervisor import manifest, worker
+from localai.supervisor import worker
 from localai.supervisor.policy import Backoff
 from localai.supervisor.worker import Patience, Worker, WorkerGone
 from localai.wire.messages import LoadRequest
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
     from localai.domain.tasks import Task
+    from localai.engines.manifest import BackendEntry
+    from localai.supervisor.engine_supply import EngineSupply
     from localai.supervisor.launcher import Launcher
 
 _log = logger(__name__)
@@ -32,23 +41,41 @@ _SMOOTHING = 0.2
 _RETRY_LIMIT_S = 60.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """How the pool behaves. `idle_s` and `max_workers` 0 mean never and no limit."""
+
+    patience: Patience = Patience()
+    cooldown_s: float = 10.0
+    queue_limit: int = 256
+    max_workers: int = 0
+    idle_s: float = 0.0
+
+
 class Lane:
     """The way of every request to one model. Only this class starts and ends its workers."""
 
     def __init__(
-        self, name: str, *, launcher: Launcher, patience: Patience, cooldown_s: float, queue_limit: int,
+        self,
+        name: str,
+        *,
+        launcher: Launcher,
+        engines: EngineSupply,
+        settings: PoolSettings,
         make_room: Callable[[str], Awaitable[None]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name = name
         self.is_pinned = False
         self.keep_s: float | None = None  # asked for by a caller; None leaves it to the settings
+        self.backend = ""  # of the last worker
         self.waiting = 0
         self.worker: Worker | None = None
         self._launcher = launcher
-        self._patience = patience
-        self._queue_limit = queue_limit
+        self._engines = engines
+        self._patience = settings.patience
+        self._queue_limit = settings.queue_limit
         self._make_room = make_room
-        self._backoff = Backoff(first_s=cooldown_s)
+        self._backoff = Backoff(first_s=settings.cooldown_s)
         self._starting: asyncio.Task[Worker] | None = None
         self._retired: set[asyncio.Task[None]] = set()
         self._typical_s = _FIRST_GUESS_S
@@ -177,18 +204,20 @@ class Lane:
         remaining_s = self._backoff.remaining_s(now_s=now_s, revision=spec.revision)
         if remaining_s > 0:
             raise CoolingDown(self.name, retry_after_s=remaining_s, reason=self._backoff.reason)
-        entry = manifest.find(spec.backend or "")
+        entry = self._engines.manifest.find(spec.backend or "")
+        await self._engine_there(entry)
         await self._make_room(self.name)
         _log.info("loading %s with %s", self.name, entry.name)
         order = LoadRequest(
             model=spec.name,
-            model_path=str(spec.model_path),
+            model_path=str(spec.model_path or ""),
+            model_id=spec.model_id,
             settings=dict(spec.settings),
             options=list(spec.options),
         )
         try:
             started = await worker.start(
-                launcher=self._launcher, module=entry.module, order=order, revision=spec.revision,
+                launcher=self._launcher, entry=entry, order=order, revision=spec.revision,
                 patience=self._patience, on_end=self._ended,
             )  # fmt: skip
         except LocalAIError as error:
@@ -198,6 +227,7 @@ class Lane:
             _log.error("%s", error.sentence)
             raise
         self.is_pinned = spec.pinned
+        self.backend = entry.name
         self.worker = started
         for warning in started.facts.warnings:
             _log.warning("%s: %s", spec.origin or self.name, warning)
@@ -208,6 +238,16 @@ class Lane:
             self.name, seconds, started.description, facts.context_size, facts.slots, facts.device,
         )  # fmt: skip
         return started
+
+    async def _engine_there(self, entry: BackendEntry) -> None:
+        """Have the engine installed. Raises BackendNotInstalled, InstallFailed; no try is counted."""
+        try:
+            self._launcher.check(entry)
+        except BackendNotInstalled:
+            if self._engines.obtain is None:
+                raise
+            _log.info("%s needs the engine of %s; installing it", self.name, entry.name)
+            await self._engines.obtain(entry)
 
     def _ended(self, ended: Worker, error: LocalAIError) -> None:
         """The worker's process has ended, asked for or not."""

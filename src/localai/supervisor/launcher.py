@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from localai.domain.errors import StartFailed
+from localai.domain.errors import BackendNotInstalled, StartFailed
+from localai.engines.install import isolated
 from localai.observe.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from localai.engines.environments import Environments
+    from localai.engines.manifest import BackendEntry
 
 _log = logger(__name__)
 _TAIL_LINES = 40
@@ -29,6 +33,7 @@ _LONGEST_ROOT = 38  # characters; a Unix socket's path has 104 on macOS, and our
 # libgomp's threads spin while they wait: harmless on an idle machine, and 15 to 35 times slower on
 # a busy one. A thousand rounds cost nothing and give the core back.
 _ENGINE_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000", "GGML_NO_BACKTRACE": "1", "PYTHONUNBUFFERED": "1"}
+_ALONE = Path(__file__).parents[1] / "worker" / "alone.py"
 _SECRETS = ("LOCALAI_API_KEY", "API_KEY", "LOCALAI_API_KEYS")
 
 
@@ -74,8 +79,15 @@ class Launched(Protocol):
 class Launcher(Protocol):
     """Starts workers on some host."""
 
-    async def launch(self, module: str, name: str) -> Launched:
-        """Start a worker of the backend `module` for the model `name`. Raises StartFailed."""
+    def check(self, entry: BackendEntry) -> None:
+        """Raise BackendNotInstalled when no worker of that backend could be started."""
+        ...
+
+    async def launch(self, entry: BackendEntry, name: str) -> Launched:
+        """Start a worker of a backend for the model `name`.
+
+        Raises StartFailed, BackendNotInstalled.
+        """
         ...
 
     async def close(self) -> None:
@@ -144,15 +156,23 @@ class LocalProcess:
 class LocalLauncher:
     """Starts workers as children of this process, on sockets in a private folder."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], environments: Environments | None = None
+    ) -> None:
         self._environment = {
             key: value for key, value in environment.items() if key not in _SECRETS
         }
+        self._environments = environments
         self._numbers = itertools.count(1)
         self._folder: Path | None = None
 
-    async def launch(self, module: str, name: str) -> LocalProcess:
-        """Start `python -m localai.worker`. It ends with this process, however that ends."""
+    def check(self, entry: BackendEntry) -> None:
+        """Raise BackendNotInstalled when its engine is not on this host."""
+        self._python(entry)
+
+    async def launch(self, entry: BackendEntry, name: str) -> LocalProcess:
+        """Start a worker process. It ends with this one, however that ends."""
+        python = self._python(entry)
         if self._folder is None:
             root = _root()
             _remove_left_behind(root)
@@ -161,7 +181,11 @@ class LocalLauncher:
         folder = self._folder
         socket = str(folder / f"{next(self._numbers)}.sock")
         environment = _ENGINE_ENVIRONMENT | self._environment | {"TMPDIR": str(folder)}
-        command = [sys.executable, "-m", "localai.worker", module, "--listen", f"unix:{socket}"]
+        start = ["-m", "localai.worker"]
+        if python != sys.executable:
+            start = ["-P", str(_ALONE)]
+            environment = isolated(environment)
+        command = [python, *start, entry.module, "--listen", f"unix:{socket}"]
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -176,6 +200,19 @@ class LocalLauncher:
             message = f"The worker process for the model {name!r} could not be started: {error}."
             raise StartFailed(message) from error
         return LocalProcess(process, socket, name)
+
+    def _python(self, entry: BackendEntry) -> str:
+        """The interpreter of its engine's environment: the server's own where it needs none."""
+        if entry.is_bundled:
+            return sys.executable
+        installed = self._environments.find(entry) if self._environments else None
+        if installed is None:
+            raise BackendNotInstalled(
+                f"The engine of the backend {entry.name!r} is not installed.",
+                command=(command := f"local-ai backends install {entry.name}"),
+                hint=f"Install it: {command}",
+            )
+        return str(installed.python)
 
     async def close(self) -> None:
         """Remove the folder of the sockets."""

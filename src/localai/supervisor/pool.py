@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localai.domain.errors import ShuttingDown
 from localai.observe.log import logger
-from localai.supervisor.lane import Lane
+from localai.supervisor.engine_supply import EngineSupply
+from localai.supervisor.lane import Lane, PoolSettings
 from localai.supervisor.policy import Limits, Resident, to_evict
-from localai.supervisor.worker import Patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -29,22 +28,14 @@ _IDLE_CHECK_S = 1.0
 _EVICT_DRAIN_S = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolSettings:
-    """How the pool behaves. `idle_s` and `max_workers` 0 mean never and no limit."""
-
-    patience: Patience = Patience()
-    cooldown_s: float = 10.0
-    queue_limit: int = 256
-    max_workers: int = 0
-    idle_s: float = 0.0
-
-
 class Pool:
     """Runs requests in workers, one lane per model."""
 
-    def __init__(self, launcher: Launcher, settings: PoolSettings) -> None:
+    def __init__(
+        self, launcher: Launcher, settings: PoolSettings, engines: EngineSupply | None = None
+    ) -> None:
         self._launcher = launcher
+        self._engines = engines or EngineSupply()
         self._settings = settings
         self._lanes: dict[str, Lane] = {}
         self._closed = False
@@ -79,6 +70,11 @@ class Pool:
             await lane.unload(drain_s=0.0)
         self._watch_idle()
 
+    async def unload_backend(self, backend: str) -> None:
+        """End every worker of one backend, after the calls that run in it."""
+        lanes = [lane for lane in self._lanes.values() if lane.backend == backend]
+        await asyncio.gather(*(lane.unload(drain_s=_EVICT_DRAIN_S) for lane in lanes))
+
     async def close(self, *, drain_s: float) -> None:
         """Take no new work, let the running calls end for `drain_s` seconds, stop all workers."""
         self._closed = True
@@ -92,12 +88,14 @@ class Pool:
             raise ShuttingDown
         lane = self._lanes.get(name)
         if lane is None:
-            settings = self._settings
             lane = self._lanes[name] = Lane(
-                name, launcher=self._launcher, patience=settings.patience, cooldown_s=settings.cooldown_s,
-                queue_limit=settings.queue_limit, make_room=self._make_room,
-            )  # fmt: skip
-            if settings.idle_s:
+                name,
+                launcher=self._launcher,
+                engines=self._engines,
+                settings=self._settings,
+                make_room=self._make_room,
+            )
+            if self._settings.idle_s:
                 self._watch_idle()
         return lane
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
     from localai.domain.tasks import Task
+    from localai.engines.manifest import BackendEntry
     from localai.supervisor.launcher import Launched, Launcher
     from localai.wire.messages import LoadRequest, ModelFacts
 
@@ -221,11 +222,11 @@ class Worker:
 
 
 async def start(
-    *, launcher: Launcher, module: str, order: LoadRequest, revision: str, patience: Patience,
+    *, launcher: Launcher, entry: BackendEntry, order: LoadRequest, revision: str, patience: Patience,
     on_end: Callable[[Worker, LocalAIError], None],
 ) -> Worker:  # fmt: skip
     """Start a worker and load its model. Raises the reason why that failed, with the log's end."""
-    launched = await launcher.launch(module, order.model)
+    launched = await launcher.launch(entry, order.model)
     client = WorkerClient(launched.endpoint)
     loading = asyncio.ensure_future(client.load(order))
     ending = asyncio.ensure_future(launched.exited())

@@ -20,12 +20,14 @@ VERSION = 1
 class LoadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a worker needs to load its one model.
 
-    `model_path` is a path on the worker's host. `settings` are the model file's engine keys
+    `model_path` is a path on the worker's host; `model_id` is what the model file calls the model,
+    perhaps the name of a repository, or empty. `settings` are the model file's engine keys
     (context_size, threads, ...), `options` its `key:value` strings in order.
     """
 
     model: str
     model_path: str
+    model_id: str = ""
     settings: dict[str, Any] = {}
     options: list[str] = []
     version: int = VERSION

@@ -9,9 +9,13 @@ import asyncio
 import contextlib
 import hmac
 import importlib
+import importlib.util
 import logging
 import signal
+import sys
 from contextlib import aclosing
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -41,6 +45,7 @@ _NDJSON = "application/x-ndjson"
 _MAX_BODY_BYTES = 1 << 31  # the server has limited it already; media travel in the body
 _SHUTDOWN_S = 2.0
 _FAILED = 422
+_FILE = "file:"  # before the path of a backend that is no module of this package
 
 Result = TypeVar("Result")
 
@@ -184,9 +189,23 @@ def _failed(error: LocalAIError) -> web.Response:
 def serve(module: str, listen: str, *, token: str = "") -> None:
     """Run the backend in `module` on `listen` until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    backend_class: type[Backend] = importlib.import_module(module).Backend
+    backend_class: type[Backend] = _module(module).Backend
     worker = Worker(backend_class, token=token)
     _runner()(_serve(worker, listen))
+
+
+def _module(name: str) -> ModuleType:
+    """The module `name`, or the one in the file of `file:PATH`."""
+    if not name.startswith(_FILE):
+        return importlib.import_module(name)
+    path = Path(name.removeprefix(_FILE))
+    spec = importlib.util.spec_from_file_location(f"localai_custom_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # structs and dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def _runner() -> Callable[[Any], Any]:

@@ -41,6 +41,7 @@ ERRORS: Mapping[str, ErrorRow] = {
     "unsupported": ErrorRow(400, _INVALID),
     "context_too_long": ErrorRow(400, _INVALID),
     "body_too_large": ErrorRow(413, "request_too_large"),
+    "job_not_found": ErrorRow(404, _NOT_FOUND),
     "route_not_found": ErrorRow(404, _NOT_FOUND),
     "method_not_allowed": ErrorRow(405, _INVALID),
     "body_incomplete": ErrorRow(408, _INVALID),
@@ -66,6 +67,8 @@ ERRORS: Mapping[str, ErrorRow] = {
     "spec_invalid": ErrorRow(500, _SERVER, retry=False),
     "model_file_invalid": ErrorRow(500, _SERVER, retry=False),
     "backend_not_installed": ErrorRow(501, _SERVER, retry=False),
+    "install_failed": ErrorRow(500, _SERVER, retry=False),
+    "install_busy": ErrorRow(409, _SERVER, retry=False),
     "setting_invalid": ErrorRow(500, _SERVER, retry=False),
     "checksum_mismatch": ErrorRow(500, _SERVER, retry=False),
 }

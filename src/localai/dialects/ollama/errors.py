@@ -19,6 +19,7 @@ ERRORS: Mapping[str, int] = {
     "context_too_long": 400,
     "body_too_large": 413,
     "fetch_failed": 400,
+    "job_not_found": 404,
     "route_not_found": 404,
     "method_not_allowed": 405,
     "body_incomplete": 408,
@@ -43,6 +44,8 @@ ERRORS: Mapping[str, int] = {
     "spec_invalid": 500,
     "model_file_invalid": 500,
     "backend_not_installed": 501,
+    "install_failed": 500,
+    "install_busy": 409,
     "setting_invalid": 500,
     "checksum_mismatch": 500,
 }

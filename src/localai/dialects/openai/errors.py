@@ -38,6 +38,7 @@ ERRORS: Mapping[str, ErrorRow] = {
     "context_too_long": ErrorRow(400, _INVALID, "context_length_exceeded"),
     "body_too_large": ErrorRow(413, _INVALID, "body_too_large"),
     "fetch_failed": ErrorRow(400, _INVALID, "fetch_failed"),
+    "job_not_found": ErrorRow(404, _INVALID, "job_not_found"),
     "route_not_found": ErrorRow(404, _INVALID, "route_not_found"),
     "method_not_allowed": ErrorRow(405, _INVALID, "method_not_allowed"),
     "body_incomplete": ErrorRow(408, _INVALID, "body_incomplete"),
@@ -62,6 +63,8 @@ ERRORS: Mapping[str, ErrorRow] = {
     "spec_invalid": ErrorRow(500, _SERVER, "spec_invalid", retry=False),
     "model_file_invalid": ErrorRow(500, _SERVER, "model_file_invalid", retry=False),
     "backend_not_installed": ErrorRow(501, _SERVER, "backend_not_installed", retry=False),
+    "install_failed": ErrorRow(500, _SERVER, "install_failed", retry=False),
+    "install_busy": ErrorRow(409, _SERVER, "install_busy", retry=False),
     "setting_invalid": ErrorRow(500, _SERVER, "setting_invalid", retry=False),
     "checksum_mismatch": ErrorRow(500, _SERVER, "checksum_mismatch", retry=False),
 }

@@ -43,6 +43,7 @@ ERRORS: Mapping[str, ErrorRow] = {
     ),
     "body_too_large": ErrorRow(413, _INVALID, "body_too_large", failure="invalid_prompt"),
     "fetch_failed": ErrorRow(400, _INVALID, "fetch_failed", failure="invalid_prompt"),
+    "job_not_found": ErrorRow(404, _INVALID, "job_not_found", failure="invalid_prompt"),
     "route_not_found": ErrorRow(404, _INVALID, "route_not_found", failure="invalid_prompt"),
     "method_not_allowed": ErrorRow(405, _INVALID, "method_not_allowed", failure="invalid_prompt"),
     "body_incomplete": ErrorRow(408, _INVALID, "body_incomplete", failure="invalid_prompt"),
@@ -72,6 +73,8 @@ ERRORS: Mapping[str, ErrorRow] = {
     "spec_invalid": ErrorRow(500, _SERVER, "spec_invalid", retry=False),
     "model_file_invalid": ErrorRow(500, _SERVER, "model_file_invalid", retry=False),
     "backend_not_installed": ErrorRow(501, _SERVER, "backend_not_installed", retry=False),
+    "install_failed": ErrorRow(500, _SERVER, "install_failed", retry=False),
+    "install_busy": ErrorRow(409, _SERVER, "install_busy", retry=False),
     "setting_invalid": ErrorRow(500, _SERVER, "setting_invalid", retry=False),
     "checksum_mismatch": ErrorRow(500, _SERVER, "checksum_mismatch", retry=False),
 }

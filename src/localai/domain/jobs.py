@@ -1,0 +1,42 @@
+"""Work that goes on after its request was answered, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from localai.domain.errors import LocalAIError
+
+
+class JobState(StrEnum):
+    """Where a job stands; the last three are final."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job as it is at one moment.
+
+    `subject` is what it is about, the name of a backend for one; `step` what is done now.
+    `done_bytes` of `total_bytes`, 0 while nobody knows, tell how far it is.
+    """
+
+    job_id: str
+    kind: str
+    subject: str
+    is_removal: bool = False
+    state: JobState = JobState.RUNNING
+    step: str = ""
+    done_bytes: int = 0
+    total_bytes: int = 0
+    error: LocalAIError | None = None
+    created_unix_s: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state is not JobState.RUNNING
