@@ -13,8 +13,8 @@ MACHINE_PATH = re.compile(r"(?:^|[^A-Za-z0-9_.~-])/(?:work|root|opt|farm|home|Us
 
 
 def texts() -> Iterator[tuple[Path, str]]:
-    """Give every text file of the project, with its text."""
-    files = [path for path in ROOT.iterdir() if path.is_file()]
+    """Give every text file of the project, with its text. `.git` is a file in a linked work tree."""
+    files = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     for folder in FOLDERS:
         files += [path for path in (ROOT / folder).rglob("*") if path.is_file()]
     for path in files:
