@@ -18,7 +18,7 @@ quiet_engines := OMP_WAIT_POLICY=passive GGML_NO_BACKTRACE=1
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
-.PHONY: help setup run test check bench format lock starter clean
+.PHONY: help setup run engines test check bench format lock starter clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,7 +28,9 @@ setup: $(venv)/ready-run ## Install the server into .venv (the others do this on
 run: $(venv)/ready-run ## Start the server; make run ARGS="--port 9000" passes options on
 	@exec $(bin)/local-ai run $(ARGS)
 
-test: $(venv)/ready-dev ## Run the tests; make test ARGS="tests/domain -x" chooses
+engines: $(venv)/ready-engines ## Install the engines that the tests run (make test does it on its own)
+
+test: $(venv)/ready-dev $(venv)/ready-engines ## Run the tests; make test ARGS="tests/domain -x" chooses
 	@$(quiet_engines) $(bin)/pytest -q $(ARGS)
 
 check: $(venv)/ready-dev ## Formatting, lint, types, arrows between rooms, documentation
@@ -53,6 +55,7 @@ lock: $(venv)/ready-run ## Choose the newest allowed version of every dependency
 	@$(compile) --upgrade --group dev --output-file requirements/dev.txt pyproject.toml
 	@$(compile) --upgrade --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
 	@$(compile) --upgrade --constraint requirements/dev.txt --group setup --output-file requirements/setup.txt
+	@$(bin)/python requirements/engines.py --upgrade
 
 compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
@@ -72,6 +75,15 @@ $(venv)/ready-dev: $(inputs)
 	@$(prepare)
 	@$(call install,dev)
 	@touch $@ $(venv)/ready-run
+
+# Engines whose tests are worth their download. One that cannot be had here is left out, and its tests say so.
+tested_engines :=
+
+$(venv)/ready-engines: $(venv)/ready-dev src/localai/backends/manifest.yaml $(wildcard src/localai/backends/locks/*.txt)
+	@for engine in $(tested_engines); do \
+	    $(bin)/local-ai backends install $$engine --backends-path $(venv)/engines || \
+	        echo "$$engine was not installed; its tests are skipped." >&2; done
+	@touch $@
 
 define prepare
 command -v $(PYTHON) > /dev/null || { \

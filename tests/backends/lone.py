@@ -15,6 +15,7 @@ from localai.engines.manifest import BackendEntry
 from localai.supervisor.launcher import LocalLauncher, LocalProcess
 from localai.supervisor.worker_client import WorkerClient
 from localai.wire.messages import LoadRequest, ModelFacts
+from tests.engines.installed import ENVIRONMENTS
 from tests.live import PATIENCE_S, clean_environment
 
 
@@ -48,7 +49,7 @@ async def loaded(
     entry: BackendEntry, path: Path | str, *, options: tuple[str, ...] = (), **settings: Any
 ) -> AsyncIterator[Lone]:
     """A worker of `entry` with its model loaded; it ends with the block."""
-    launcher = LocalLauncher(clean_environment())
+    launcher = LocalLauncher(clean_environment(), ENVIRONMENTS)
     process = await launcher.launch(entry, "m")
     client = WorkerClient(process.endpoint)
     order = LoadRequest(model="m", model_path=str(path), settings=settings, options=list(options))

@@ -21,8 +21,9 @@ from localai.domain.generation import Completion, GenerationRequest
 from localai.domain.stream_rules import StreamRules, fold
 from localai.domain.tasks import Task
 from localai.engines.manifest import BackendEntry, Manifest
-from localai.worker.interfaces import PROTOCOLS
+from localai.worker.runtime import tasks_of
 from tests.backends.lone import Lone, chat, complete, loaded, run
+from tests.engines.installed import skip_without, stock
 from tests.gguf_maker import make_tiny_llama
 from tests.live import is_alive
 
@@ -42,10 +43,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def entry(request: pytest.FixtureRequest) -> BackendEntry:
     """Each backend, if its engine is installed."""
     found: BackendEntry = request.param
-    try:
-        importlib.import_module(found.module)
-    except ImportError as error:
-        pytest.skip(f"the engine of {found.name} is not installed: {error}")
+    skip_without(found)
     return found
 
 
@@ -57,9 +55,13 @@ def load(entry: BackendEntry, weights: Path) -> Any:
 
 
 def test_the_manifest_lists_what_the_class_does(entry: BackendEntry) -> None:
-    backend = importlib.import_module(entry.module).Backend
-    able = {task.value for task, protocol in PROTOCOLS.items() if issubclass(backend, protocol)}
-    assert set(entry.tasks) == able
+    if entry.is_bundled:
+        able = tasks_of(importlib.import_module(entry.module).Backend)
+    else:
+        checked = asyncio.run(stock().check(entry.name))
+        assert checked is not None
+        able = checked.tasks
+    assert set(entry.tasks) == set(able)
     assert set(entry.tasks) <= {task.value for task in Task}
     assert entry.summary.endswith(".")
 

@@ -71,7 +71,10 @@ def test_it_is_installed_once(data: Path, wheels: Path) -> None:
     assert installed is not None
     assert installed.receipt.packages["murmur-engine"] == "1.0"
     assert installed.receipt.size_bytes > 0
-    assert asyncio.run(stock.check("murmur"))["murmur-engine"] == "1.0"
+    able = asyncio.run(stock.check("murmur"))
+    assert able is not None
+    assert able.packages["murmur-engine"] == "1.0"
+    assert able.tasks == ["generate"]
     again = asyncio.run(steps_of(stock, wheels))
     assert [step.text for step in again] == ["installed already"]
 

@@ -121,8 +121,8 @@ def check(names: tuple[str, ...], *, as_json: bool, **flags: Any) -> None:
     for name in wanted:
         began_s = time.monotonic()
         try:
-            packages = asyncio.run(stock.check(name))
-            results[name] = {"ok": True, "packages": dict(packages)}
+            able = asyncio.run(stock.check(name))
+            results[name] = {"ok": True, "packages": able.packages if able else {}}
         except LocalAIError as error:
             results[name] = {"ok": False, "error": error.message, "hint": error.hint}
         results[name]["seconds"] = round(time.monotonic() - began_s, 1)

@@ -59,6 +59,14 @@ class Step:
     total_bytes: int = 0
 
 
+class Able(msgspec.Struct, frozen=True, kw_only=True):
+    """What an environment said of itself: its Python, packages and versions, the backend's tasks."""
+
+    python: str
+    packages: dict[str, str]
+    tasks: list[str]
+
+
 class Installer:
     """Installs and removes engines below one folder."""
 
@@ -93,14 +101,14 @@ class Installer:
                 async for line in self._uv(*command):
                     yield packages.after(line)
             yield packages.step("checking that it can be imported")
-            versions = await self._check(plan, python)
+            able = await self._check(plan, python)
             receipt = Receipt(
                 backend=entry.name,
                 variant=variant.name,
                 digest=target.name,
                 why=plan.why,
-                python=versions.pop("python", ""),
-                packages=versions,
+                python=able.python,
+                packages=able.packages,
                 size_bytes=await asyncio.to_thread(_size_bytes, target),
                 installed_unix_s=int(time.time()),
             )
@@ -113,8 +121,8 @@ class Installer:
         with self._locked(backend):
             await asyncio.to_thread(self._environments.remove, backend, variant)
 
-    async def check(self, plan: InstallPlan, installed: Installed) -> Mapping[str, str]:
-        """Import the engine in its environment; package -> version. Raises InstallFailed."""
+    async def check(self, plan: InstallPlan, installed: Installed) -> Able:
+        """Import the engine in its environment. Raises InstallFailed."""
         return await self._check(plan, installed.python)
 
     @contextlib.contextmanager
@@ -141,8 +149,9 @@ class Installer:
                 hint="Free some space, or put the data elsewhere with --data-path.",
             )
 
-    async def _check(self, plan: InstallPlan, python: Path) -> dict[str, str]:
-        command = [str(python), "-P", str(_BOOTSTRAP), "--check", *plan.entry.imports]
+    async def _check(self, plan: InstallPlan, python: Path) -> Able:
+        entry = plan.entry
+        command = [str(python), "-P", str(_BOOTSTRAP), "--check", entry.module, *entry.imports]
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -171,7 +180,7 @@ class Installer:
                 if needed
                 else f"Try it anew: local-ai backends install {plan.entry.name} --force",
             )
-        return msgspec.json.decode(said.splitlines()[-1], type=dict[str, str])
+        return msgspec.json.decode(said.splitlines()[-1], type=Able)
 
     async def _uv(self, *arguments: str) -> AsyncIterator[str]:
         """Run uv; its lines as they come. Raises InstallFailed with the last of them."""

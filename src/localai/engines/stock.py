@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from localai.domain.errors import BackendNotInstalled, LocalAIError
 from localai.engines.environments import Environments, Installed
-from localai.engines.install import Installer, Step
+from localai.engines.install import Able, Installer, Step
 from localai.engines.manifest import Manifest, as_json
 from localai.engines.plan import InstallPlan, choose_variant, make_plan
 from localai.hardware import accelerators
@@ -91,14 +91,14 @@ class Stock:
             await self._installer.uninstall(entry.name, one)
         return tuple(found)
 
-    async def check(self, name: str) -> Mapping[str, str]:
-        """Import the engine in its environment; package -> version.
+    async def check(self, name: str) -> Able | None:
+        """Import the engine in its environment; None for one that comes with the server.
 
         Raises BackendNotInstalled, InstallFailed with the reason.
         """
         shelf = self.shelf(name)
         if shelf.entry.is_bundled:
-            return {}
+            return None
         installed = self.environments.find(shelf.entry)
         if installed is None:
             command = f"local-ai backends install {shelf.entry.name}"

@@ -189,12 +189,19 @@ def _failed(error: LocalAIError) -> web.Response:
 def serve(module: str, listen: str, *, token: str = "") -> None:
     """Run the backend in `module` on `listen` until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    backend_class: type[Backend] = _module(module).Backend
+    backend_class: type[Backend] = load_module(module).Backend
     worker = Worker(backend_class, token=token)
     _runner()(_serve(worker, listen))
 
 
-def _module(name: str) -> ModuleType:
+def tasks_of(backend_class: type[Backend]) -> list[str]:
+    """The tasks a backend can do: those whose protocol it satisfies."""
+    return [
+        task.value for task, protocol in PROTOCOLS.items() if issubclass(backend_class, protocol)
+    ]
+
+
+def load_module(name: str) -> ModuleType:
     """The module `name`, or the one in the file of `file:PATH`."""
     if not name.startswith(_FILE):
         return importlib.import_module(name)
