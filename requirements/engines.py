@@ -38,7 +38,8 @@ def lock(name: str, python: str, variant: Variant, *, upgrade: bool) -> None:
         UV, *COMPILE, "--python-version", least[1] if least else "3.11", *left_out,
         *(["--upgrade"] if upgrade else []), "--output-file", path, "-",
     ]  # fmt: skip
-    if folder := os.environ.get("PIP_FIND_LINKS"):
+    folder = os.environ.get("PIP_FIND_LINKS")
+    if folder and not variant.name.startswith("cuda"):  # the common index has the CUDA 13 build
         command += ["--find-links", folder]
     subprocess.run(command, input="\n".join(wanted), text=True, check=True)
     if not variant.name.startswith("cuda"):

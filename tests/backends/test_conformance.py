@@ -25,10 +25,11 @@ from localai.worker.runtime import tasks_of
 from tests.backends.lone import Lone, chat, complete, loaded, run
 from tests.engines.installed import skip_without, stock
 from tests.gguf_maker import make_tiny_llama
+from tests.hf_maker import make_tiny_hf
 from tests.live import is_alive
 
 # What each backend is given to load. A backend without a model here cannot be tested, and fails.
-WEIGHTS = {"llama-cpp": "tiny.gguf", "echo": "none"}
+WEIGHTS = {"llama-cpp": "tiny.gguf", "echo": "none", "transformers": "tiny-hf"}
 LONG = {"max_tokens": 1500, "ignore_eos": True}
 
 
@@ -36,6 +37,7 @@ LONG = {"max_tokens": 1500, "ignore_eos": True}
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     make_tiny_llama(folder / "tiny.gguf", context_length=4096)
+    make_tiny_hf(folder / "tiny-hf", context_length=4096)
     return folder
 
 

@@ -98,8 +98,11 @@ class Launcher(Protocol):
 class LocalProcess:
     """A worker process on this host."""
 
-    def __init__(self, process: asyncio.subprocess.Process, socket: str, name: str) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, socket: str, name: str, scratch: Path
+    ) -> None:
         self._process = process
+        self._scratch = scratch
         self._name = name
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self.endpoint = Endpoint(socket=socket)
@@ -121,6 +124,7 @@ class LocalProcess:
     async def exited(self) -> int | None:
         """Wait for its end and for the last of its output."""
         code = await self._process.wait()
+        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._reading), 1.0)
         return code
@@ -137,6 +141,7 @@ class LocalProcess:
                     self._process.kill()
                 await self._process.wait()
         Path(self.endpoint.socket).unlink(missing_ok=True)  # noqa: ASYNC240 - one system call
+        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 
     async def _read_output(self) -> None:
         stream = self._process.stdout
@@ -180,7 +185,9 @@ class LocalLauncher:
             self._folder = Path(made)
         folder = self._folder
         socket = str(folder / f"{next(self._numbers)}.sock")
-        environment = _ENGINE_ENVIRONMENT | self._environment | {"TMPDIR": str(folder)}
+        scratch = Path(socket).with_suffix(".tmp")
+        scratch.mkdir()  # the worker's own place for temporary files; it goes when the worker does
+        environment = _ENGINE_ENVIRONMENT | self._environment | {"TMPDIR": str(scratch)}
         start = ["-m", "localai.worker"]
         if python != sys.executable:
             start = ["-P", str(_ALONE)]
@@ -199,7 +206,7 @@ class LocalLauncher:
         except OSError as error:
             message = f"The worker process for the model {name!r} could not be started: {error}."
             raise StartFailed(message) from error
-        return LocalProcess(process, socket, name)
+        return LocalProcess(process, socket, name, scratch)
 
     def _python(self, entry: BackendEntry) -> str:
         """The interpreter of its engine's environment: the server's own where it needs none."""
