@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -159,7 +158,10 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
     if options.threads:
         torch.set_num_threads(options.threads)
     device, why = _device(options, torch)
-    trusted = {"trust_remote_code": options.trust_remote_code}
+    trusted = {
+        "trust_remote_code": options.trust_remote_code,
+        "local_files_only": Path(source).is_absolute(),  # a folder has everything, or is refused
+    }
     warnings: list[str] = []
     try:
         config = transformers.AutoConfig.from_pretrained(source, **trusted)
@@ -201,7 +203,6 @@ def _source(request: LoadRequest) -> str:
                 path=str(path),
                 hint="Name the folder that holds config.json and the weights.",
             )
-        os.environ["HF_HUB_OFFLINE"] = "1"
         return str(path)
     if path.is_file():
         raise ModelFileInvalid(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from jinja2.exceptions import TemplateError
+
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.generation import Chat, Completion, GenerationRequest, ToolMode
 from localai.domain.parts import Media, Message, Reasoning, Role, Text, ToolCall, ToolResult
@@ -44,7 +46,7 @@ def render(request: GenerationRequest, tokenizer: Any) -> list[int]:
             return_dict=True,
             **_variables(request),
         )
-    except Exception as error:
+    except (TemplateError, ValueError, TypeError, KeyError) as error:
         raise InvalidRequest(
             f"The model's chat template refuses this conversation: {error}", param="messages"
         ) from error
