@@ -26,8 +26,10 @@ _BEGINNINGS: tuple[tuple[bytes, int, str], ...] = (
     (b"fLaC", 0, "audio/flac"),
     (b"OggS", 0, "audio/ogg"),
     (b"ID3", 0, "audio/mpeg"),
-    (b"\xff\xfb", 0, "audio/mpeg"),
-    (b"\xff\xf3", 0, "audio/mpeg"),
+    *(
+        (b"\xff" + bytes([version]), 0, "audio/mpeg")
+        for version in (0xFB, 0xFA, 0xF3, 0xF2, 0xE3, 0xE2)
+    ),
     (b"ftyp", 4, "video/mp4"),
 )
 

@@ -160,6 +160,10 @@ def to_error(error: EngineError) -> LocalAIError:
         message = f"This model takes no {what}."
         hint = "Name its projector as `mmproj` in the model file, or use a model that takes it."
         return Unsupported(message, feature=what, hint=hint, param="messages")
+    if "Failed to load image or audio" in error.message:
+        message = "An image or sound in the request cannot be read: it is damaged, or llama.cpp does not know its format."
+        hint = "Send PNG, JPEG or WebP, or WAV, MP3 or FLAC."
+        return InvalidRequest(message, param="messages", hint=hint)
     if error.type == "not_supported_error":
         return Unsupported(f"The engine cannot do that: {error.message}", feature="engine")
     if error.type == "invalid_request_error" or error.code == 400:  # noqa: PLR2004 - HTTP's "bad request"

@@ -19,6 +19,7 @@ from localai.domain.generation import (
     ToolMode,
 )
 from localai.domain.parts import Media, Message, Reasoning, Role, Text, ToolCall, ToolResult
+from localai.worker.llama_server.sound import checked_sound
 
 _MAX_UINT32 = 0xFFFFFFFF
 # Only what is read back: the full last message repeats the prompt and every setting.
@@ -218,14 +219,15 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _media(part: Media) -> dict[str, Any]:
-    data = base64.b64encode(part.data).decode()
     match part.kind.value:
         case "image":
+            data = base64.b64encode(part.data).decode()
             return {
                 "type": "image_url",
                 "image_url": {"url": f"data:{part.media_type};base64,{data}"},
             }
         case "audio":
+            data = base64.b64encode(checked_sound(part.data)).decode()
             form = "mp3" if "mp3" in part.media_type or "mpeg" in part.media_type else "wav"
             return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
         case other:
