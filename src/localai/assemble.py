@@ -28,7 +28,7 @@ from localai.observe.log import logger
 from localai.observe.metrics import Metrics, server_memory
 from localai.outbound import Fetcher, FetchSettings
 from localai.settings import process_environment
-from localai.state import SqliteStore
+from localai.state import Database, SqliteStore
 from localai.supervisor.engine_supply import EngineSupply
 from localai.supervisor.lane import PoolSettings
 from localai.supervisor.launcher import LocalLauncher
@@ -108,9 +108,8 @@ def build_services(settings: ServerSettings) -> Services:
     metrics = Metrics()
     metrics.register(_Collector(server_memory))
     metrics.register(_Collector(lambda: _pool_metrics(pool)))
-    store = SqliteStore(
-        settings.data_path / "responses.db", ttl_s=settings.open_responses_store_ttl
-    )
+    database = Database(settings.data_path / "responses.db")
+    store = SqliteStore(database, ttl_s=settings.open_responses_store_ttl)
     return Services(
         settings=settings,
         library=library,

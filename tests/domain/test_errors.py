@@ -7,7 +7,8 @@ import json
 import pytest
 
 from localai.domain import errors
-from localai.domain.errors import LocalAIError, error_from_fields
+from localai.domain.error_fields import error_from_fields
+from localai.domain.errors import LocalAIError
 
 EXAMPLES = [
     errors.InvalidRequest("temperature is 3; it must be between 0 and 2.", param="temperature"),
@@ -17,6 +18,9 @@ EXAMPLES = [
     errors.ContextTooLong(limit=4096, requested=5000),
     errors.JobNotFound("17"),
     errors.BodyTooLarge(limit_bytes=15_000_000),
+    errors.FileTooLarge(limit_bytes=512_000_000),
+    errors.NotStored("file", "file-1", param="after"),
+    errors.DocumentUnreadable("The document 'a.pdf'", "is damaged", param="input[0]"),
     errors.RouteNotFound("GET", "/v1/model", ["/v1/models"]),
     errors.MethodNotAllowed("GET", "/v1/edits", "POST"),
     errors.BodyIncomplete(timeout_s=30),
@@ -27,6 +31,7 @@ EXAMPLES = [
     errors.CoolingDown("llama", retry_after_s=10.0, reason="no such file."),
     errors.OutOfMemory("The model does not fit.", needed_bytes=2, free_bytes=1),
     errors.TimedOut("Loading the model", timeout_s=600),
+    errors.StorageFull(free_bytes=1_000_000, needed_bytes=2_000_000),
     errors.ShuttingDown(),
     errors.StartFailed("The worker did not start.", log_tail="out of cheese"),
     errors.Crashed("llama", exit_code=-11, log_tail="segmentation fault"),

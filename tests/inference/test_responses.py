@@ -38,7 +38,7 @@ from localai.domain.stream_rules import StreamRules
 from localai.inference.responses import Responses
 from localai.inference.responses_conversations import Conversations
 from localai.inference.responses_jobs import Limits
-from localai.state import EventsDropped, NotStored, PageQuery, SqliteStore
+from localai.state import Database, EventsDropped, NotStored, PageQuery, SqliteStore
 from tests.domain.streams import UNKNOWN, Wanted, answers
 from tests.live import clean_environment
 
@@ -93,7 +93,7 @@ class Desk:
 
     def __init__(self, script: Script, path: Path | None = None, **more: Any) -> None:
         self.script = script
-        self.store = SqliteStore(path)
+        self.store = SqliteStore(Database(path))
         self.responses = Responses(self.store, script, ResponsesSpelling(), **more)
         self.conversations = Conversations(self.store, lambda: "c1", lambda: 5.0)
         self.count = 0
@@ -512,7 +512,7 @@ from localai.dialects.contract import Origin
 from localai.dialects.openresponses import ResponsesEndpoint, ResponsesSpelling
 from localai.domain.events import BlockKind, BlockStarted, Delta, Started
 from localai.inference.responses import Responses
-from localai.state import SqliteStore
+from localai.state import Database, SqliteStore
 
 async def generate(request, spec, /):
     yield [Started(1), BlockStarted(0, 0, BlockKind.TEXT), Delta(0, 0, BlockKind.TEXT, "Hel")]
@@ -520,7 +520,7 @@ async def generate(request, spec, /):
     await asyncio.sleep(60)
 
 async def main():
-    store = SqliteStore(pathlib.Path(sys.argv[1]))
+    store = SqliteStore(Database(pathlib.Path(sys.argv[1])))
     body = b'{"input": "1", "background": true, "stream": true}'
     call = ResponsesEndpoint().decode(body, Origin(answer_id="1", created_unix_s=5))
     responses = Responses(store, generate, ResponsesSpelling())

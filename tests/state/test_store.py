@@ -16,6 +16,7 @@ import pytest
 
 from localai.domain.errors import InvalidRequest, SetupError, ShuttingDown
 from localai.state import (
+    Database,
     Item,
     NotStored,
     PageQuery,
@@ -47,7 +48,8 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
 
 def run(use: Use, path: Path | None, **more: Any) -> None:
     async def open_and_use() -> None:
-        store = SqliteStore(path, **more)
+        clock = {"clock": more.pop("clock")} if "clock" in more else {}
+        store = SqliteStore(Database(path, **clock), **more)
         try:
             await use(store)
         finally:
@@ -353,9 +355,9 @@ def test_an_error_of_the_database_is_one_of_ours(tmp_path: Path) -> None:
 
 DYING = """
 import asyncio, pathlib, sys
-from localai.state import SqliteStore, StoredResponse
+from localai.state import Database, SqliteStore, StoredResponse
 async def main():
-    store = SqliteStore(pathlib.Path(sys.argv[1]))
+    store = SqliteStore(Database(pathlib.Path(sys.argv[1])))
     for n, status in enumerate(["completed", "queued", "in_progress"]):
         await store.add(StoredResponse(response_id=f"resp_{n}", created_unix_s=5, status=status,
                         owner="me", response=b'{"was":"' + status.encode() + b'"}', streams=True),
@@ -408,7 +410,7 @@ def test_two_servers_may_share_a_file(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
 
     async def use(store: ResponseStore) -> None:
-        other = SqliteStore(path)
+        other = SqliteStore(Database(path))
 
         async def fill(one: ResponseStore, name: str) -> None:
             for n in range(20):

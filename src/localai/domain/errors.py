@@ -9,7 +9,10 @@
     |  +- ContextTooLong       the prompt does not fit                (limit, requested)
     |  +- JobNotFound          no job has that id                   (job_id)
     |  +- BodyTooLarge         the request body is over the limit     (limit_bytes)
+    |  +- FileTooLarge         an uploaded file is over the limit     (limit_bytes)
     |  +- FetchFailed          an address in the request gave nothing (address)
+    |  +- NotStored            nothing of that id is kept             (what)
+    |  +- DocumentUnreadable   a document gives no text               (document)
     |  +- BodyIncomplete       the request body stopped coming      (timeout_s)
     |  +- RouteNotFound        nothing is served at that path         (near)
     |  +- MethodNotAllowed     the path wants another method          (allowed)
@@ -20,6 +23,7 @@
     |  +- CoolingDown          the model failed to start a moment ago (retry_after_s, reason)
     |  +- OutOfMemory          the model does not fit                 (needed_bytes, free_bytes)
     |  +- TimedOut             a stage took too long                  (stage, timeout_s)
+    |  +- StorageFull          there is no room for a file            (free_bytes)
     |  +- ShuttingDown         the server is stopping
     +- WorkerError           the engine
     |  +- StartFailed          the worker did not become ready        (log_tail)
@@ -164,6 +168,44 @@ class BodyTooLarge(RequestError):
         )
 
 
+class FileTooLarge(RequestError):
+    """An uploaded file is larger than the server keeps."""
+
+    kind = "file_too_large"
+
+    def __init__(self, *, limit_bytes: int) -> None:
+        super().__init__(
+            f"The file is larger than the limit of {limit_bytes / 1e6:g} MB.",
+            hint="Send a smaller one, or start the server with a higher --file-limit.",
+            limit_bytes=limit_bytes,
+        )
+
+
+class NotStored(RequestError):
+    """Nothing of that id is kept for this caller."""
+
+    kind = "not_stored"
+
+    def __init__(self, what: str, asked_id: str, *, param: str | None = None) -> None:
+        super().__init__(
+            f"There is no {what} {asked_id[:80]!r}.",
+            hint="It was not stored, has expired, or was deleted.",
+            what=what,
+            param=param,
+        )
+
+
+class DocumentUnreadable(RequestError):
+    """A document in the request gives no text that a model could read."""
+
+    kind = "document_unreadable"
+
+    def __init__(
+        self, document: str, why: str, *, param: str | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(f"{document} {why}.", hint=hint, document=document, why=why, param=param)
+
+
 class FetchFailed(RequestError):
     """An address in the request could not be fetched, or may not be."""
 
@@ -303,6 +345,21 @@ class TimedOut(CapacityError):
         )
 
 
+class StorageFull(CapacityError):
+    """The disk has no room for an uploaded file. Sizes in bytes."""
+
+    kind = "storage_full"
+
+    def __init__(self, *, free_bytes: int, needed_bytes: int) -> None:
+        super().__init__(
+            f"The file needs {needed_bytes / 1e6:.0f} MB, and the server's disk has "
+            f"{free_bytes / 1e6:.0f} MB to spare.",
+            hint="Delete files that are not needed any more, or make room on that disk.",
+            free_bytes=free_bytes,
+            needed_bytes=needed_bytes,
+        )
+
+
 class ShuttingDown(CapacityError):
     """The server is stopping and takes no new work."""
 
@@ -430,18 +487,3 @@ class ChecksumMismatch(SetupError):
     """A download differs from what was announced."""
 
     kind = "checksum_mismatch"
-
-
-def _kinds(root: type[LocalAIError]) -> dict[str, type[LocalAIError]]:
-    found = {root.kind: root}
-    for child in root.__subclasses__():
-        found |= _kinds(child)
-    return found
-
-
-def error_from_fields(kind: str, message: str, hint: str, fields: dict[str, Any]) -> LocalAIError:
-    """Rebuild an error that crossed the wire. An unknown kind becomes EngineFailed."""
-    cls = _kinds(LocalAIError).get(kind, EngineFailed)
-    error = cls.__new__(cls)
-    LocalAIError.__init__(error, message, hint=hint, **fields)
-    return error

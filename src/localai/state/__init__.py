@@ -1,11 +1,16 @@
-"""What is remembered: stored responses with their items and events, and conversations.
+"""What is remembered: stored responses with their items and events, conversations, and files.
 
 `store.ResponseStore` is what the use cases ask for; `sqlite.SqliteStore` is the one that ships.
 Nothing here knows how a response is spelled: bodies, items and events are bytes with ids. Another
-store is another class with the same methods.
+store is another class with the same methods. `files.FileStore` keeps uploads: their bytes in a
+folder, what is known of them in the same `database.Database`.
 """
 
-from localai.state.errors import EventsDropped, NotStored
+from localai.domain.errors import NotStored
+from localai.state.database import Database
+from localai.state.errors import EventsDropped
+from localai.state.files import FileStore
+from localai.state.incoming import Incoming
 from localai.state.sqlite import SqliteStore
 from localai.state.store import ResponseStore
 from localai.state.values import (
@@ -18,8 +23,11 @@ from localai.state.values import (
 )
 
 __all__ = [
+    "Database",
     "Event",
     "EventsDropped",
+    "FileStore",
+    "Incoming",
     "Item",
     "NotStored",
     "Page",

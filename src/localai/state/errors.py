@@ -5,20 +5,6 @@ from __future__ import annotations
 from localai.domain.errors import RequestError
 
 
-class NotStored(RequestError):
-    """Nothing of that id is kept for this caller."""
-
-    kind = "not_stored"
-
-    def __init__(self, what: str, asked_id: str, *, param: str | None = None) -> None:
-        super().__init__(
-            f"There is no {what} {asked_id[:80]!r}.",
-            hint="It was not stored, has expired, or was deleted.",
-            what=what,
-            param=param,
-        )
-
-
 class EventsDropped(RequestError):
     """The events that were asked for are no longer kept; `first` is the oldest that is."""
 

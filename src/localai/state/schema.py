@@ -7,12 +7,11 @@ from pathlib import Path
 
 from localai.domain.errors import SetupError
 
-VERSION = 1
 _BUSY_S = 10.0  # how long to wait while another process writes
 
 # Items hang on a response or on a conversation. Their `place` grows, so it is their order.
 # An empty line stands between statements.
-_TABLES = """
+_RESPONSES = """
 CREATE TABLE responses (
     response_id TEXT PRIMARY KEY,
     created REAL NOT NULL,
@@ -66,6 +65,28 @@ CREATE TRIGGER conversation_gone AFTER DELETE ON conversations BEGIN
 END;
 """
 
+# What the files hold lies beside the database, in files named like their ids.
+_FILES = """
+CREATE TABLE files (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    file_id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    created REAL NOT NULL,
+    expires REAL,
+    filename TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL
+);
+
+CREATE INDEX files_by_owner ON files (owner, place);
+
+CREATE INDEX files_by_expiry ON files (expires) WHERE expires IS NOT NULL;
+"""
+
+_STEPS = (_RESPONSES, _FILES)  # from each version to the next; never changed, only added to
+VERSION = len(_STEPS)
+
 
 def open_database(path: Path | None) -> sqlite3.Connection:
     """A connection to the file at `path`, made if it is not there; in memory when None.
@@ -76,7 +97,7 @@ def open_database(path: Path | None) -> sqlite3.Connection:
         connection = _connected(path)
         version = _prepared(connection)
     except (sqlite3.Error, OSError) as error:
-        message = f"The stored responses in {path} cannot be opened: {error}."
+        message = f"What is stored in {path} cannot be opened: {error}."
         raise SetupError(message, hint="Move the file away to begin with an empty one.") from error
     if version > VERSION:
         connection.close()
@@ -99,13 +120,13 @@ def _connected(path: Path | None) -> sqlite3.Connection:
 
 
 def _prepared(connection: sqlite3.Connection) -> int:
-    """Make the tables where there are none; gives the version of those that are there."""
+    """Make the tables that are missing; gives the version of those that are there."""
     connection.execute("BEGIN IMMEDIATE")  # another server may be doing the same
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        for statement in _TABLES.split("\n\n"):
+    for step in _STEPS[version:]:
+        for statement in step.split("\n\n"):
             connection.execute(statement)
+    if version < VERSION:
         connection.execute(f"PRAGMA user_version = {VERSION}")
-        version = VERSION
     connection.execute("COMMIT")
-    return version
+    return max(version, VERSION)

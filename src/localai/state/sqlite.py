@@ -1,21 +1,15 @@
-"""The store in one SQLite file, or in memory."""
+"""The store of responses in the database."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TypeVar
 
-from localai.domain.errors import SetupError, ShuttingDown
+from localai.domain.errors import NotStored
 from localai.state import tables
-from localai.state.errors import NotStored
-from localai.state.schema import open_database
+from localai.state.database import Database
 from localai.state.store import Ending
 from localai.state.values import (
     Event,
@@ -26,28 +20,19 @@ from localai.state.values import (
     StoredResponse,
 )
 
-_Result = TypeVar("_Result")
-_PURGE_EVERY_S = 60.0
-
 
 class SqliteStore:
-    """Keeps responses in the file at `path`, or in memory when it is None.
+    """Keeps responses in `database`, which it closes.
 
-    The file is made when the first thing is stored. Responses are forgotten `ttl_s` seconds after
-    they ended, never when it is 0; what a younger response goes on from stays as long as that.
-    All work is done by one thread, so nothing here blocks the event loop.
+    Responses are forgotten `ttl_s` seconds after they ended, never when it is 0; what a younger
+    response goes on from stays as long as that.
     """
 
-    def __init__(
-        self, path: Path | None, *, ttl_s: float = 0.0, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._path = path
+    def __init__(self, database: Database, *, ttl_s: float = 0.0) -> None:
+        self._database = database
+        self._read, self._write, self._clock = database.read, database.write, database.clock
         self._ttl_s = ttl_s
-        self._clock = clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._db: sqlite3.Connection | None = None
-        self._purged_s = 0.0
-        self._closed = False
+        database.purge_with(self._purge)
 
     async def add(
         self, response: StoredResponse, given: Sequence[Item], said: Sequence[Item] = ()
@@ -142,7 +127,7 @@ class SqliteStore:
 
     async def recover(self, ending: Ending) -> int:
         """End what a server left running when it died. A file that is not there is not made."""
-        if self._path is None or not await asyncio.to_thread(self._path.exists):
+        if not await self._database.exists():
             return 0
         return await self._write(lambda db: tables.recover(db, ending, self._expiry()))
 
@@ -241,56 +226,12 @@ class SqliteStore:
         await self._write(work)
 
     async def close(self) -> None:
-        """Write what is left and let go of the file."""
-        if not self._closed:
-            self._closed = True
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-            self._thread.shutdown(wait=False)
+        """Write what is left and let go of the database."""
+        await self._database.close()
 
-    async def _read(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        return await self._in_thread(lambda: work(self._connection()))
-
-    async def _write(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        return await self._in_thread(lambda: self._transaction(work))
-
-    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        if self._closed:
-            raise ShuttingDown
-        try:
-            running = asyncio.get_running_loop().run_in_executor(self._thread, work)
-            return await asyncio.shield(running)  # what was begun is done, in its order
-        except sqlite3.Error as error:
-            where = f"in {self._path} " if self._path else ""
-            message = f"The stored responses {where}cannot be used: {error}."
-            raise SetupError(message, hint="Is the disk full or the file damaged?") from error
-
-    def _transaction(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        db = self._connection()
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            self._purge(db)
-            result = work(db)
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
-        return result
-
-    def _purge(self, db: sqlite3.Connection) -> None:
-        now_s = self._clock()
-        if self._ttl_s and not 0 <= now_s - self._purged_s < _PURGE_EVERY_S:
-            self._purged_s = now_s
+    def _purge(self, db: sqlite3.Connection, now_s: float) -> None:
+        if self._ttl_s:
             db.execute("DELETE FROM responses WHERE expires <= ?", (now_s,))
 
     def _expiry(self) -> float | None:
         return self._clock() + self._ttl_s if self._ttl_s else None
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._db is None:
-            self._db = open_database(self._path)
-        return self._db
-
-    def _disconnect(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None

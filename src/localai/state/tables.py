@@ -6,8 +6,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from localai.domain.errors import InvalidRequest
-from localai.state.errors import NotStored
+from localai.domain.errors import InvalidRequest, NotStored
 from localai.state.store import Ending
 from localai.state.values import (
     Item,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
-from localai.domain.errors import LocalAIError, error_from_fields
+from localai.domain.error_fields import error_from_fields
+from localai.domain.errors import LocalAIError
 from localai.domain.events import (
     BlockEnded,
     BlockKind,

@@ -8,6 +8,7 @@ import pytest
 
 from localai.dialects.anthropic.errors import ERRORS, error_reply
 from localai.domain import errors
+from localai.domain.error_fields import error_from_fields
 from localai.domain.errors import LocalAIError
 
 
@@ -58,7 +59,7 @@ def test_a_wrong_method_says_which_are_right() -> None:
 def test_a_long_prompt_is_told_in_the_words_that_agents_know() -> None:
     error = errors.ContextTooLong(limit=8, requested=9)
     assert message(error).startswith("prompt is too long: 9 tokens > 8 maximum. Remove 2 tokens")
-    assert message(errors.error_from_fields("context_too_long", "Too long.", "", {})) == "Too long."
+    assert message(error_from_fields("context_too_long", "Too long.", "", {})) == "Too long."
 
 
 def test_a_kind_from_elsewhere_is_spelled_like_the_kind_above_it() -> None:

@@ -47,6 +47,9 @@ ERRORS: Mapping[str, ErrorRow] = {
     "body_incomplete": ErrorRow(408, _INVALID),
     "cross_site": ErrorRow(403, _PERMISSION),
     "fetch_failed": ErrorRow(400, _INVALID),
+    "file_too_large": ErrorRow(413, "request_too_large"),
+    "not_stored": ErrorRow(404, _NOT_FOUND),
+    "document_unreadable": ErrorRow(400, _INVALID),
     "not_authorized": ErrorRow(401, "authentication_error"),
     # Too much at once
     "capacity_error": ErrorRow(_OVERLOADED_STATUS, _OVERLOADED),
@@ -54,6 +57,7 @@ ERRORS: Mapping[str, ErrorRow] = {
     "cooling_down": ErrorRow(_OVERLOADED_STATUS, _OVERLOADED),
     "out_of_memory": ErrorRow(_OVERLOADED_STATUS, _OVERLOADED, retry=False),
     "timed_out": ErrorRow(504, "timeout_error"),
+    "storage_full": ErrorRow(507, _SERVER, retry=False),
     "shutting_down": ErrorRow(_OVERLOADED_STATUS, _OVERLOADED),
     # The engine
     "error": ErrorRow(500, _SERVER),

@@ -20,6 +20,9 @@ ERRORS: Mapping[str, int] = {
     "body_too_large": 413,
     "fetch_failed": 400,
     "job_not_found": 404,
+    "file_too_large": 413,
+    "not_stored": 404,
+    "document_unreadable": 400,
     "route_not_found": 404,
     "method_not_allowed": 405,
     "body_incomplete": 408,
@@ -31,6 +34,7 @@ ERRORS: Mapping[str, int] = {
     "cooling_down": 503,
     "out_of_memory": 503,
     "timed_out": 504,
+    "storage_full": 507,
     "shutting_down": 503,
     # The engine
     "error": 500,

@@ -39,6 +39,9 @@ ERRORS: Mapping[str, ErrorRow] = {
     "body_too_large": ErrorRow(413, _INVALID, "body_too_large"),
     "fetch_failed": ErrorRow(400, _INVALID, "fetch_failed"),
     "job_not_found": ErrorRow(404, _INVALID, "job_not_found"),
+    "file_too_large": ErrorRow(413, _INVALID, "file_too_large"),
+    "not_stored": ErrorRow(404, _INVALID, "not_found"),
+    "document_unreadable": ErrorRow(400, _INVALID, "document_unreadable"),
     "route_not_found": ErrorRow(404, _INVALID, "route_not_found"),
     "method_not_allowed": ErrorRow(405, _INVALID, "method_not_allowed"),
     "body_incomplete": ErrorRow(408, _INVALID, "body_incomplete"),
@@ -50,6 +53,7 @@ ERRORS: Mapping[str, ErrorRow] = {
     "cooling_down": ErrorRow(503, _SERVER, "cooling_down"),
     "out_of_memory": ErrorRow(503, _SERVER, "out_of_memory", retry=False),
     "timed_out": ErrorRow(504, _SERVER, "timed_out"),
+    "storage_full": ErrorRow(507, _SERVER, "storage_full", retry=False),
     "shutting_down": ErrorRow(503, _SERVER, "shutting_down"),
     # The engine
     "error": ErrorRow(500, _SERVER, "error"),
