@@ -24,6 +24,7 @@ MAY_READ_ENVIRONMENT = {
 # file -> why it may catch every exception
 MAY_CATCH_EVERYTHING = {
     "worker/runtime.py": "an engine may raise anything; the server is told what, in our own errors",
+    "documents/child.py": "a damaged document may make its reader raise anything",
     "cli/main.py": "our errors become sentences, any other is raised again; imported late for speed",
     "http/app.py": "the last resort: a client gets an answer, the operator a traceback",
 }
