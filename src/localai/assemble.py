@@ -16,6 +16,7 @@ from localai.catalog.defaults import AppDefaults
 from localai.catalog.folder import ModelFolder
 from localai.dialects.openai import error_reply
 from localai.dialects.openresponses import ResponsesSpelling
+from localai.documents import DocumentReader
 from localai.engines.stock import Stock
 from localai.hardware import probe
 from localai.http.services import Services
@@ -28,7 +29,7 @@ from localai.observe.log import logger
 from localai.observe.metrics import Metrics, server_memory
 from localai.outbound import Fetcher, FetchSettings
 from localai.settings import process_environment
-from localai.state import Database, SqliteStore
+from localai.state import Database, FileStore, SqliteStore
 from localai.supervisor.engine_supply import EngineSupply
 from localai.supervisor.lane import PoolSettings
 from localai.supervisor.launcher import LocalLauncher
@@ -110,6 +111,12 @@ def build_services(settings: ServerSettings) -> Services:
     metrics.register(_Collector(lambda: _pool_metrics(pool)))
     database = Database(settings.data_path / "responses.db")
     store = SqliteStore(database, ttl_s=settings.open_responses_store_ttl)
+    files = FileStore(
+        settings.data_path / "files",
+        database,
+        limit_bytes=settings.file_limit * 1_000_000,
+        ttl_s=settings.files_ttl,
+    )
     return Services(
         settings=settings,
         library=library,
@@ -121,9 +128,18 @@ def build_services(settings: ServerSettings) -> Services:
         conversations=Conversations(store, lambda: uuid.uuid4().hex),
         stock=stock,
         jobs=Jobs(time.time),
+        files=files,
+        documents=DocumentReader(environment=_for_programs()),
         fetcher=Fetcher(FetchSettings(allow_private=settings.allow_private_fetch)),
         spell_error=error_reply,
     )
+
+
+def _for_programs() -> dict[str, str]:
+    """What a Python without an environment of its own may need to find its libraries."""
+    names = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    surroundings = process_environment()
+    return {name: surroundings[name] for name in names if name in surroundings}
 
 
 def _pool_metrics(pool: Pool) -> Iterator[Metric]:

@@ -82,7 +82,7 @@ class ServerSettings:
         "Models to load at the start, separated by commas.",
         (), kind="list", group="models")  # fmt: skip
     data_path: Path = _setting(
-        "The folder for what the server remembers, such as stored responses.",
+        "The folder for what the server remembers: stored responses, uploaded files.",
         kind="path", group="models", factory=lambda: Path("data"))  # fmt: skip
     backends_path: Path | None = _setting(
         "The folder with the environments of engines. Default: `backends` in the data folder.",
@@ -95,6 +95,12 @@ class ServerSettings:
         False, kind="flag", group="api")  # fmt: skip
     open_responses_store_ttl: float = _setting(
         "How long responses are stored, for example 24h; 0 means for ever.",
+        0.0, kind="duration", group="models")  # fmt: skip
+    file_limit: int = _setting(
+        "Largest file that may be uploaded to be kept, in megabytes.",
+        512, kind="number", group="models")  # fmt: skip
+    files_ttl: float = _setting(
+        "How long uploaded files are kept that do not say it themselves, for example 720h; 0 means until they are deleted.",
         0.0, kind="duration", group="models")  # fmt: skip
     disable_guessing: bool = _setting(
         "Do not derive a model's settings from its GGUF file or name.",
@@ -296,7 +302,7 @@ def _check(settings: ServerSettings) -> None:
     if settings.log_format not in ("default", "text", "json"):
         message = f"--log-format is {settings.log_format!r}; it must be default, text or json."
         raise SettingInvalid(message)
-    for name, least in (("threads", 1), ("context_size", -1), ("parallel", 1), ("upload_limit", 1),
+    for name, least in (("threads", 1), ("context_size", -1), ("parallel", 1), ("upload_limit", 1), ("file_limit", 1),
                         ("max_queued_requests", 1), ("max_active_backends", 0)):  # fmt: skip
         value = getattr(settings, name)
         if value is not None and value < least:

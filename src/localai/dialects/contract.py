@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from localai.domain.errors import LocalAIError
     from localai.domain.events import Event
+    from localai.domain.files import FilePage, FileQuery, NewFile, StoredFile
     from localai.domain.generation import GenerationRequest
     from localai.domain.stream_rules import Answer
     from localai.domain.tasks import Task
@@ -133,4 +134,32 @@ class Endpoint(Protocol):
 
     def error(self, error: LocalAIError) -> ErrorReply:
         """Spell an error that came before the first byte of the answer."""
+        ...
+
+
+class FilesEndpoint(Protocol):
+    """The operations of a dialect on uploaded files."""
+
+    def upload(self, fields: Mapping[str, str]) -> NewFile:
+        """Read the fields beside the file. Raises InvalidRequest with `param`."""
+        ...
+
+    def query(self, params: Mapping[str, Sequence[str]]) -> FileQuery:
+        """Read the query of a list. Raises InvalidRequest with `param`."""
+        ...
+
+    def encode(self, file: StoredFile) -> bytes:
+        """Spell one file."""
+        ...
+
+    def encode_page(self, page: FilePage) -> bytes:
+        """Spell a list."""
+        ...
+
+    def encode_deleted(self, file_id: str) -> bytes:
+        """Spell that a file is no more."""
+        ...
+
+    def error(self, error: LocalAIError) -> ErrorReply:
+        """Spell an error."""
         ...

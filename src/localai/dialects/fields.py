@@ -20,6 +20,7 @@ INT32_MAX = 2**31 - 1
 MOST_LOGIT_BIAS = 100
 
 _MOST_SHOWN_BITS = 64
+_MOST_DIGITS = 18  # of numbers in queries and forms
 _MOST_ID_DIGITS = 9  # no vocabulary has a billion tokens
 
 
@@ -86,6 +87,17 @@ def _shown(value: float) -> str:
     if isinstance(value, int) and value.bit_length() > _MOST_SHOWN_BITS:
         return "too large a number"
     return str(value).removesuffix(".0")
+
+
+def whole_number(text: str, param: str, least: int, most: int) -> int:
+    """A number written in a query or a form. Raises InvalidRequest beyond its limits."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS):
+        message = f"{param} is {text[:40]!r}; it must be a whole number."
+        raise InvalidRequest(message, param=param)
+    if not least <= int(text) <= most:
+        raise out_of_bounds(param, int(text), least, most)
+    return int(text)
 
 
 def stop_texts(stop: str | list[str] | None, param: str, most: int) -> tuple[str, ...]:

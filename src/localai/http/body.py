@@ -28,24 +28,25 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int) -> byte
     Raises BodyTooLarge (the rest is read and thrown away first, so that the client gets to read
     the answer), BodyIncomplete when nothing comes for 30 s, HungUp.
     """
-    declared = _declared_length(scope)
+    declared = declared_length(scope)
     pieces: list[bytes] = []
     size = 0
     more = True
     if declared > limit_bytes:
-        await _drain(receive, declared)
+        await drain(receive, declared)
         raise BodyTooLarge(limit_bytes=limit_bytes)
     while more:
-        piece, more = await _next_piece(receive)
+        piece, more = await next_piece(receive)
         size += len(piece)
         if size > limit_bytes:
-            await _drain(receive, _DRAIN_LIMIT_BYTES)
+            await drain(receive)
             raise BodyTooLarge(limit_bytes=limit_bytes)
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _next_piece(receive: Receive) -> tuple[bytes, bool]:
+async def next_piece(receive: Receive) -> tuple[bytes, bool]:
+    """The next bytes of the body, and whether more come. Raises BodyIncomplete, HungUp."""
     try:
         async with asyncio.timeout(_IDLE_S):
             message = await receive()
@@ -56,20 +57,25 @@ async def _next_piece(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def _drain(receive: Receive, expected: int) -> None:
+async def drain(receive: Receive, expected: int = 0) -> None:
+    """Throw away the rest of a body, so that a client that is still sending reads the answer.
+
+    One that is announced to be endless is not waited for. Raises HungUp.
+    """
     if expected > _DRAIN_LIMIT_BYTES:
         return
     try:
         async with asyncio.timeout(_DRAIN_S):
             size, more = 0, True
             while more and size <= _DRAIN_LIMIT_BYTES:
-                piece, more = await _next_piece(receive)
+                piece, more = await next_piece(receive)
                 size += len(piece)
     except (TimeoutError, BodyIncomplete):
         return
 
 
-def _declared_length(scope: Scope) -> int:
+def declared_length(scope: Scope) -> int:
+    """The length that the caller announced, in bytes; 0 when it said none."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0

@@ -31,11 +31,16 @@ def bearer(headers: Headers) -> str:
     return headers.get("x-api-key") or headers.get("xi-api-key") or ""
 
 
+def name_of(key: str) -> str:
+    """What a key is called where it must not be told."""
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
 def client_name(headers: Headers, scope: Scope) -> str:
     """Who asks, for fair queueing: a digest of the key, else the address."""
     key = bearer(headers)
     if key:
-        return hashlib.sha256(key.encode()).hexdigest()[:12]
+        return name_of(key)
     return scope["client"][0] if scope.get("client") else ""
 
 

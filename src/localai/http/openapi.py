@@ -83,7 +83,7 @@ def _operation(row: RouteRow, references: dict[type, dict[str, Any]]) -> dict[st
     if row.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": references[row.body]}},
+            "content": {row.body_media_type: {"schema": references[row.body]}},
         }
     return operation
 

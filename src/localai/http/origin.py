@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from localai.dialects.contract import Origin
-from localai.http.gate import client_name
+from localai.http.gate import bearer, client_name, name_of
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.types import Scope
+
+    from localai.settings import ServerSettings
 
 _MAX_ID_LENGTH = 128
 
@@ -25,6 +27,12 @@ def origin_of(scope: Scope, headers: Headers) -> Origin:
         client=client_name(headers, scope),
         with_timings="extra-usage" in headers,
     )
+
+
+def owner_of(headers: Headers, settings: ServerSettings) -> str:
+    """Whose stored responses and files these are: a key's on a server with keys, else everybody's."""
+    key = bearer(headers)
+    return name_of(key) if settings.api_keys and key else ""
 
 
 def model_beside_the_body(scope: Scope) -> str:

@@ -23,7 +23,7 @@ from localai.http.framing import SSE, sse
 from localai.http.gate import bearer
 from localai.http.generation import AnswerOut, KeptAlive
 from localai.http.media import with_media
-from localai.http.origin import model_beside_the_body, origin_of
+from localai.http.origin import model_beside_the_body, origin_of, owner_of
 from localai.state import PageQuery
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from localai.inference.responses import Responses
 
 _JSON = "application/json"
-
-
-def owner_of(services: Services, headers: Headers, client: str) -> str:
-    """Whose the responses are: a key's on a server with keys, else everybody's."""
-    return client if services.settings.api_keys and bearer(headers) else ""
 
 
 class CreateRoute:
@@ -64,7 +59,7 @@ class CreateRoute:
         services, responses = self._services, self._responses
         headers = Headers(scope=scope)
         origin = replace(origin_of(scope, headers), answer_id=uuid.uuid4().hex)  # it is a key
-        owner = owner_of(services, headers, origin.client)
+        owner = owner_of(headers, services.settings)
         call = await responses.expand(self._endpoint.decode(body, origin), owner)
         named = call.requests[0].model or model_beside_the_body(scope)
         spec = services.library.find(named, hint=bearer(headers))
@@ -121,7 +116,7 @@ class GetRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Show the response, or resume its stream."""
         headers = Headers(scope=scope)
-        owner = owner_of(self._services, headers, origin_of(scope, headers).client)
+        owner = owner_of(headers, self._services.settings)
         response_id = scope["path_params"]["response_id"]
         try:
             query = openresponses.stream_query(Request(scope).query_params)
@@ -150,7 +145,7 @@ class Kept:
 
         async def endpoint(request: Request) -> Response:
             headers = request.headers
-            owner = owner_of(self._services, headers, origin_of(request.scope, headers).client)
+            owner = owner_of(headers, self._services.settings)
             try:
                 return Response(await handler(request, owner), media_type=_JSON)
             except HungUp:

@@ -22,6 +22,7 @@ from localai.dialects.openai.embeddings import EmbeddingsBody, EmbeddingsEndpoin
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody
 from localai.domain.errors import LocalAIError
 from localai.http.backends import BackendEndpoints
+from localai.http.files import Files
 from localai.http.generation import GenerationRoute
 from localai.http.ollama import OllamaEmbedRoute, OllamaEndpoints, OllamaRoute
 from localai.http.one_shot import OneShotRoute
@@ -36,7 +37,7 @@ _UNDER_ENGINES = frozenset({"/v1/completions", "/v1/embeddings"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRow:
-    """One operation. `body` is the msgspec type of its JSON body; `streams` adds event streams.
+    """One operation. `body` is the msgspec type of its body; `streams` adds event streams.
 
     `spell_error` spells errors that come before the endpoint is reached, a missing key for one.
     """
@@ -47,6 +48,7 @@ class RouteRow:
     summary: str
     tag: str
     body: type | None = None
+    body_media_type: str = _JSON
     streams: bool = False
     is_alias: bool = False
     media_type: str = _JSON
@@ -60,6 +62,7 @@ def table(services: Services) -> tuple[RouteRow, ...]:
         *_openai(services),
         *_anthropic(services),
         *_responses(services),
+        *_files(services),
         *_ollama(services),
         *_ranking(services),
         *_tokens(services),
@@ -209,6 +212,33 @@ def _responses(services: Services) -> Iterator[RouteRow]:
             body=body,
             streams=False,
         )
+
+
+def _files(services: Services) -> Iterator[RouteRow]:
+    files = Files(services)
+    one = "/v1/files/{file_id}"
+    get = RouteRow(method="GET", path=one, endpoint=None, summary="", tag="Files")
+    yield replace(
+        get,
+        method="POST",
+        path="/v1/files",
+        endpoint=files.route(files.create),
+        summary="Upload a file",
+        body=openai.UploadForm,
+        body_media_type="multipart/form-data",
+    )
+    yield replace(
+        get, path="/v1/files", endpoint=files.route(files.list), summary="List the uploaded files"
+    )
+    yield replace(get, endpoint=files.route(files.get), summary="Show one file")
+    yield replace(
+        get,
+        path=f"{one}/content",
+        endpoint=files.route(files.content),
+        summary="Download a file",
+        media_type="application/octet-stream",
+    )
+    yield replace(get, method="DELETE", endpoint=files.route(files.delete), summary="Forget a file")
 
 
 def _ollama(services: Services) -> Iterator[RouteRow]:

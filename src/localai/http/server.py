@@ -66,6 +66,7 @@ class Server(uvicorn.Server):
         serving = asyncio.create_task(self.serve(sockets=[listener]))
         try:
             await self._services.responses.recover()
+            await self._services.files.recover()
             await self._until_it_serves(serving)
             await self._load(serving, load, report)
             if not serving.done():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from localai.dialects.contract import ErrorReply
+    from localai.documents import DocumentReader
     from localai.domain.errors import LocalAIError
     from localai.engines.stock import Stock
     from localai.inference.jobs import Jobs
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from localai.observe.metrics import Metrics
     from localai.outbound import Fetcher
     from localai.settings import ServerSettings
+    from localai.state import FileStore
     from localai.supervisor.pool import Pool
 
 _log = logger(__name__)
@@ -39,6 +41,8 @@ class Services:
     pool: Pool
     metrics: Metrics
     fetcher: Fetcher
+    files: FileStore
+    documents: DocumentReader
     responses: Responses
     conversations: Conversations
     stock: Stock

@@ -1,4 +1,4 @@
-"""The Anthropic API: messages, and the count of their tokens.
+"""The Anthropic API: messages, the count of their tokens, and files.
 
 `messages` holds both endpoints. `requests` lists every field that a body may have, `conversation`
 and `blocks` make domain messages of a history, `answer` holds the encoders, and `errors` is the
@@ -9,6 +9,17 @@ To add an endpoint: a body in `requests`, a module with its `Endpoint`, and gold
 """
 
 from localai.dialects.anthropic.errors import error_reply
-from localai.dialects.anthropic.messages import CountTokensEndpoint, MessagesEndpoint
+from localai.dialects.anthropic.files import FilesEndpoint
+from localai.dialects.anthropic.messages import (
+    CountTokensCall,
+    CountTokensEndpoint,
+    MessagesEndpoint,
+)
 
-__all__ = ["CountTokensEndpoint", "MessagesEndpoint", "error_reply"]
+__all__ = [
+    "CountTokensCall",
+    "CountTokensEndpoint",
+    "FilesEndpoint",
+    "MessagesEndpoint",
+    "error_reply",
+]

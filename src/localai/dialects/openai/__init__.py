@@ -1,4 +1,4 @@
-"""The OpenAI API: chat completions, completions, edits, and the list of models.
+"""The OpenAI API: chat completions, completions, edits, files, and the list of models.
 
 `chat`, `completions` and `edits` each hold one endpoint (`ChatEndpoint` and so on): a decoder from
 a request body to requests, and the encoders of its answers. `requests` lists every field that a
@@ -12,13 +12,16 @@ from localai.dialects.openai.chat import ChatEndpoint
 from localai.dialects.openai.completions import CompletionEndpoint
 from localai.dialects.openai.edits import EditEndpoint
 from localai.dialects.openai.errors import error_reply
+from localai.dialects.openai.files import FilesEndpoint, UploadForm
 from localai.dialects.openai.models import ModelCard, encode_model, encode_models
 
 __all__ = [
     "ChatEndpoint",
     "CompletionEndpoint",
     "EditEndpoint",
+    "FilesEndpoint",
     "ModelCard",
+    "UploadForm",
     "encode_model",
     "encode_models",
     "error_reply",
