@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from localai.dialects.media import AddressedMedia, media_from
+from localai.dialects.media import PendingMedia, media_from
 from localai.domain.errors import InvalidRequest
 from localai.domain.parts import Media, MediaKind
 from tests.mmproj_maker import png
@@ -31,7 +31,7 @@ def test_a_picture_is_read_and_told_by_its_bytes(text: str) -> None:
 
 def test_an_address_waits_for_the_door() -> None:
     media = media_from("HTTPS://example.org/a.png", MediaKind.IMAGE, "here")
-    assert isinstance(media, AddressedMedia)
+    assert isinstance(media, PendingMedia)
     assert (media.address, media.path) == ("HTTPS://example.org/a.png", "here")
 
 

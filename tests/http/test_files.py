@@ -380,8 +380,13 @@ def test_files_belong_to_a_key(tmp_path: Path, start_server: StartServer) -> Non
     made = upload(running, **mine).json["id"]
     assert running.get(f"/v1/files/{made}", **mine).status == 200
     assert running.get("/v1/files", **yours).json["data"] == []
+    content = [{"type": "file", "file": {"file_id": made}}]
+    body = {"model": "echo", "messages": [{"role": "user", "content": content}]}
+    assert running.post("/v1/chat/completions", body, mine).status == 200
     for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
         assert running.request(method, f"/v1/files/{made}{path}", headers=yours).status == 404
+    refused = running.post("/v1/chat/completions", body, yours)
+    assert (refused.status, refused.error["param"]) == (404, "messages[0].content[0].file.file_id")
     assert running.get("/v1/files").status == 401
 
 

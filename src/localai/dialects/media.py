@@ -1,7 +1,8 @@
-"""Media in a request body: data URIs and base64 are read here, addresses are left to the door.
+"""Media in a request body: data URIs and base64 are read here, the rest is left to the door.
 
-A decoder is pure and fetches nothing. Where a body names an address, the decoded message holds an
-`AddressedMedia`, which `http` replaces by what it fetched before anything else sees it.
+A decoder is pure and fetches nothing. Where a body names an address or an uploaded file, the
+decoded message holds a `PendingMedia`, which `http` replaces by what it found before anything else
+sees it. Documents are always pending: making text of them is work.
 """
 
 from __future__ import annotations
@@ -9,37 +10,41 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from localai.domain.errors import InvalidRequest
-from localai.domain.parts import Media, MediaKind
+from localai.domain.media_types import media_type_of
+from localai.domain.parts import Media, MediaKind, Part, Text
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.ASCII)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-_BEGINNINGS: tuple[tuple[bytes, int, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
-    (b"\xff\xd8\xff", 0, "image/jpeg"),
-    (b"GIF8", 0, "image/gif"),
-    (b"WEBP", 8, "image/webp"),
-    (b"BM", 0, "image/bmp"),
-    (b"WAVE", 8, "audio/wav"),
-    (b"fLaC", 0, "audio/flac"),
-    (b"OggS", 0, "audio/ogg"),
-    (b"ID3", 0, "audio/mpeg"),
-    *(
-        (b"\xff" + bytes([version]), 0, "audio/mpeg")
-        for version in (0xFB, 0xFA, 0xF3, 0xF2, 0xE3, 0xE2)
-    ),
-    (b"ftyp", 4, "video/mp4"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddressedMedia(Media):
-    """A place for media that is still at `address`; `path` names the field, for errors."""
+class PendingMedia(Media):
+    """A place for media that is elsewhere; `path` names the field, for errors.
 
-    address: str
+    It is at `address`, or in the uploaded file `file_id`.
+    """
+
     path: str
+    address: str = ""
+    file_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingDocument(PendingMedia):
+    """A place for the text of a document, which may have its `data` already.
+
+    `media_type` is what the sender says it is, perhaps empty; `title` and `context` go before it.
+    """
+
+    kind: MediaKind = MediaKind.DOCUMENT
+    media_type: str = ""
+    data: bytes = b""
+    title: str = ""
+    context: str = ""
 
 
 def media_from(text: str, kind: MediaKind, path: str) -> Media:
@@ -48,15 +53,64 @@ def media_from(text: str, kind: MediaKind, path: str) -> Media:
     Raises InvalidRequest with `param` when it is none of them, or not the kind that was meant.
     """
     if _ADDRESS.match(text):
-        return AddressedMedia(kind=kind, media_type="", data=b"", address=text, path=path)
-    declared = ""
-    if text[:5].lower() == "data:":
-        head = _DATA_URI.match(text)
-        if head is None or not head[3]:
-            message = f"{path} is a data URI that is not base64; it must begin like data:image/png;base64,..."
-            raise InvalidRequest(message, param=path)
-        declared, text = head[1] or "", text[head.end() :]
-    return checked_media(_bytes(text, path), kind, path, declared=declared)
+        return PendingMedia(kind=kind, media_type="", data=b"", address=text, path=path)
+    declared, data = _declared_and_data(text, path)
+    return checked_media(data, kind, path, declared=declared)
+
+
+def stored_media(file_id: str, kind: MediaKind, path: str) -> PendingMedia:
+    """The media in an uploaded file."""
+    return PendingMedia(kind=kind, media_type="", data=b"", file_id=file_id, path=path)
+
+
+def document_from(
+    path: str, fields: Mapping[str, str | None], *, title: str | None = None
+) -> PendingDocument:
+    """The document in the part at `path`, in the one of its `fields` that is not empty.
+
+    The fields are those that the API has: `file_data`, `file_id`, `file_url`. Raises
+    InvalidRequest with `param` when that is not one, or no base64, or no address.
+    """
+    given = {name: value for name, value in fields.items() if value}
+    if len(given) != 1:
+        *most, last = fields
+        what = " and ".join(given) or "none"
+        message = f"{path} must have one of {', '.join(most)} and {last}; it has {what}."
+        raise InvalidRequest(message, param=path)
+    [(name, value)] = given.items()
+    path, title = f"{path}.{name}", title or ""
+    if name == "file_id":
+        return PendingDocument(path=path, file_id=value, title=title)
+    if name == "file_url":
+        return document_at(value, path, title=title)
+    declared, data = _declared_and_data(value, path)
+    return PendingDocument(path=path, data=data, media_type=declared, title=title)
+
+
+def document_at(address: str, path: str, *, title: str = "", context: str = "") -> PendingDocument:
+    """The document at an address. Raises InvalidRequest with `param` when it is none."""
+    if not _ADDRESS.match(address):
+        raise InvalidRequest(f"{path} must begin with http:// or https://.", param=path)
+    return PendingDocument(path=path, address=address, title=title, context=context)
+
+
+def framed(name: str, parts: Sequence[Part], **heading: str | None) -> tuple[Part, ...]:
+    """`parts` between tags and after their heading, as Anthropic's guide to prompts advises."""
+    lines = "".join(f"<{key}>{text}</{key}>\n" for key, text in heading.items() if text)
+    return (Text(text=f"\n<{name}>\n{lines}"), *parts, Text(text=f"\n</{name}>\n"))
+
+
+def _declared_and_data(text: str, path: str) -> tuple[str, bytes]:
+    """The media type that a data URI declares, or none, and the bytes."""
+    if text[:5].lower() != "data:":
+        return "", _bytes(text, path)
+    head = _DATA_URI.match(text)
+    if head is None or not head[3]:
+        message = (
+            f"{path} is a data URI that is not base64; it must begin like data:image/png;base64,..."
+        )
+        raise InvalidRequest(message, param=path)
+    return head[1] or "", _bytes(text[head.end() :], path)
 
 
 def checked_media(data: bytes, kind: MediaKind, path: str, *, declared: str = "") -> Media:
@@ -75,15 +129,8 @@ _ARTICLES = {
     MediaKind.IMAGE: "an image",
     MediaKind.AUDIO: "sound",
     MediaKind.VIDEO: "a video",
+    MediaKind.DOCUMENT: "a document",
 }
-
-
-def media_type_of(data: bytes) -> str:
-    """The media type that the first bytes show; empty when they show none."""
-    for beginning, offset, media_type in _BEGINNINGS:
-        if data[offset : offset + len(beginning)] == beginning:
-            return media_type
-    return ""
 
 
 def _bytes(text: str, path: str) -> bytes:

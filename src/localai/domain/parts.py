@@ -22,6 +22,7 @@ class MediaKind(StrEnum):
     IMAGE = "image"
     AUDIO = "audio"
     VIDEO = "video"
+    DOCUMENT = "document"  # only on its way in: the door makes text or images of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
 from localai.http.framing import SSE, Framing
 from localai.http.gate import bearer
 from localai.http.media import with_media
-from localai.http.origin import model_beside_the_body, origin_of
+from localai.http.origin import model_beside_the_body, origin_of, owner_of
 from localai.inference.generate import generate_all
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ class GenerationRoute:
         """Answer a decoded call with `spec`."""
         services = self._services
         named = call.requests[0].model or model_beside_the_body(scope)
+        owner = owner_of(Headers(scope=scope), services.settings)
         requests = [
-            await with_media(replace(request, model=spec.name), services.fetcher)
+            await with_media(replace(request, model=spec.name), services, spec, owner)
             for request in call.requests
         ]
         answer = AnswerOut(

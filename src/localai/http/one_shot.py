@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from localai.dialects import anthropic
 from localai.domain.errors import LocalAIError
 from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
 from localai.http.gate import bearer
+from localai.http.media import with_media
 from localai.http.origin import model_beside_the_body, origin_of
 
 if TYPE_CHECKING:
@@ -56,3 +59,14 @@ class OneShotRoute:
         """The response body of a decoded call. `spec` is complete; `model` is the name to show."""
         result = await self._services.pool.call(spec, call.task, call.request, client=client)
         return call.encode(result, model)
+
+
+class CountRoute(OneShotRoute):
+    """The count of a conversation's tokens, with its documents."""
+
+    async def result(self, call: OneShotCall, spec: ModelSpec, model: str, *, client: str) -> bytes:
+        """The response body."""
+        assert isinstance(call, anthropic.CountTokensCall)
+        owner = client if self._services.settings.api_keys else ""
+        request = await with_media(call.request, self._services, spec, owner)
+        return await super().result(replace(call, request=request), spec, model, client=client)

@@ -64,7 +64,8 @@ class CreateRoute:
         named = call.requests[0].model or model_beside_the_body(scope)
         spec = services.library.find(named, hint=bearer(headers))
         model = named or spec.name
-        call = replace(call, requests=(await with_media(call.requests[0], services.fetcher),))
+        request = await with_media(call.requests[0], services, spec, owner)
+        call = replace(call, requests=(request,))
         if call.background:
             queued = await responses.start(call, spec, model=model, owner=owner)
             if call.streams:

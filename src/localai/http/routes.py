@@ -25,7 +25,7 @@ from localai.http.backends import BackendEndpoints
 from localai.http.files import Files
 from localai.http.generation import GenerationRoute
 from localai.http.ollama import OllamaEmbedRoute, OllamaEndpoints, OllamaRoute
-from localai.http.one_shot import OneShotRoute
+from localai.http.one_shot import CountRoute, OneShotRoute
 from localai.http.responses import CreateRoute, GetRoute, Kept
 from localai.http.services import Services
 from localai.http.system import SystemEndpoints
@@ -134,7 +134,7 @@ def _anthropic(services: Services) -> Iterator[RouteRow]:
     yield replace(
         row,
         path="/v1/messages/count_tokens",
-        endpoint=OneShotRoute(anthropic.CountTokensEndpoint(), services),
+        endpoint=CountRoute(anthropic.CountTokensEndpoint(), services),
         summary="Count the tokens of a conversation",
         body=PromptBody,
         streams=False,

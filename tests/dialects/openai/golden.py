@@ -41,7 +41,7 @@ def decoded(endpoint: str, body: Any) -> Any:
         call = ENDPOINTS[endpoint].decode(json.dumps(body).encode(), ORIGIN)
     except LocalAIError as error:
         return refusal(error)
-    requests = [plain(request) for request in call.requests]
+    requests = [plain(request, bytes.decode) for request in call.requests]
     for request in requests:
         request["GenerationRequest"].pop("client")
     return {"streams": call.streams, "requests": requests}

@@ -18,14 +18,18 @@ from localai.dialects.anthropic.requests import (
     ToolResultBlock,
     UrlSource,
 )
-from localai.dialects.media import media_from
-from localai.domain.errors import InvalidRequest, Unsupported
-from localai.domain.parts import Media, MediaKind, Text, ToolResult
+from localai.dialects.media import (
+    PendingDocument,
+    document_at,
+    framed,
+    media_from,
+    stored_media,
+)
+from localai.domain.errors import InvalidRequest
+from localai.domain.parts import Media, MediaKind, Part, Text, ToolResult
 
-Shown = Text | Media
 
-
-def shown(block: ShownBlock, path: str) -> tuple[Shown, ...]:
+def shown(block: ShownBlock, path: str) -> tuple[Part, ...]:
     """What a block shows the model. Raises RequestError whose `param` is inside `path`."""
     match block:
         case TextBlock():
@@ -33,11 +37,10 @@ def shown(block: ShownBlock, path: str) -> tuple[Shown, ...]:
         case ImageBlock():
             return (_image(block, f"{path}.source"),)
         case DocumentBlock():
-            heading = _lines(title=block.title, context=block.context)
-            return _framed("document", heading, _document(block, f"{path}.source"))
+            return _document(block, f"{path}.source")
         case SearchResultBlock():
-            heading = _lines(title=block.title, source=block.source)
-            return _framed("search_result", heading, _all_shown(block.content, f"{path}.content"))
+            parts = _all_shown(block.content, f"{path}.content")
+            return framed("search_result", parts, title=block.title, source=block.source)
         case _:
             assert_never(block)
 
@@ -53,16 +56,7 @@ def tool_result(block: ToolResultBlock, path: str) -> tuple[ToolResult | Media, 
     return (ToolResult(call_id=block.tool_use_id, text=text, is_error=is_error), *images)
 
 
-def addressed_image(source: UrlSource | FileSource, path: str) -> Media:
-    """The image at an address, which the door fetches; uploads are not kept by this version."""
-    if isinstance(source, UrlSource):
-        return media_from(source.url, MediaKind.IMAGE, f"{path}.url")
-    message = f"{path} names an uploaded file, and this version keeps no files."
-    hint = "Send the image itself, as a source of type base64, or its address."
-    raise Unsupported(message, feature="image", param=path, hint=hint)
-
-
-def _all_shown(content: str | Sequence[ShownBlock], path: str) -> tuple[Shown, ...]:
+def _all_shown(content: str | Sequence[ShownBlock], path: str) -> tuple[Part, ...]:
     if isinstance(content, str):
         return (Text(text=content),) if content else ()
     parts = (shown(block, f"{path}[{i}]") for i, block in enumerate(content))
@@ -74,8 +68,10 @@ def _image(block: ImageBlock, path: str) -> Media:
     match source:
         case Base64Source():
             return _media(source, path)
-        case UrlSource() | FileSource():
-            return addressed_image(source, path)
+        case UrlSource():
+            return media_from(source.url, MediaKind.IMAGE, f"{path}.url")
+        case FileSource():
+            return stored_media(source.file_id, MediaKind.IMAGE, f"{path}.file_id")
         case _:
             assert_never(source)
 
@@ -90,30 +86,27 @@ def _media(source: Base64Source, path: str) -> Media:
     return Media(kind=MediaKind.IMAGE, media_type=source.media_type, data=source.data)
 
 
-def _document(block: DocumentBlock, path: str) -> tuple[Shown, ...]:
-    source = block.source
+def _document(block: DocumentBlock, path: str) -> tuple[Part, ...]:
+    source, title, context = block.source, block.title or "", block.context or ""
     match source:
         case TextSource():
-            return (Text(text=source.data),)
+            parts: tuple[Part, ...] = (Text(text=source.data),)
         case ContentSource():
-            return _all_shown(source.content, f"{path}.content")
-        case Base64Source():
-            what = f"a document of type {source.media_type[:40]!r}, which cannot be read"
+            parts = _all_shown(source.content, f"{path}.content")
         case UrlSource():
-            what = "an address, and documents are not fetched"
+            return (document_at(source.url, f"{path}.url", title=title, context=context),)
         case FileSource():
-            what = "an uploaded file, and files are not kept"
+            place = f"{path}.file_id"
+            return (
+                PendingDocument(path=place, file_id=source.file_id, title=title, context=context),
+            )
+        case Base64Source():
+            return (
+                PendingDocument(
+                    path=f"{path}.data", data=source.data, media_type=source.media_type,
+                    title=title, context=context,
+                ),
+            )  # fmt: skip
         case _:
             assert_never(source)
-    message = f"{path} is {what} by this version."
-    hint = "Send the document's text, as a source of type text."
-    raise Unsupported(message, feature="document", param=path, hint=hint)
-
-
-def _framed(name: str, heading: str, parts: tuple[Shown, ...]) -> tuple[Shown, ...]:
-    """Put `parts` between tags, which Anthropic's guide to prompts advises for documents."""
-    return (Text(text=f"\n<{name}>\n{heading}"), *parts, Text(text=f"\n</{name}>\n"))
-
-
-def _lines(**named: str | None) -> str:
-    return "".join(f"<{name}>{text}</{name}>\n" for name, text in named.items() if text)
+    return framed("document", parts, title=title, context=context)

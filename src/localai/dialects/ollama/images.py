@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localai.dialects.media import AddressedMedia, media_from
+from localai.dialects.media import PendingMedia, media_from
 from localai.domain.errors import InvalidRequest
 from localai.domain.parts import Media, MediaKind
 
@@ -15,7 +15,7 @@ def images(texts: list[str] | None, path: str) -> tuple[Media, ...]:
 def _image(text: str, path: str) -> Media:
     packed = "".join(text.split())  # many programs write base64 in lines
     media = media_from(packed, MediaKind.IMAGE, path)
-    if isinstance(media, AddressedMedia):
+    if isinstance(media, PendingMedia):
         message = f"{path} is an address; this API takes the image itself, as base64."
         raise InvalidRequest(message, param=path)
     return media

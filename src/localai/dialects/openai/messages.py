@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from localai.dialects.media import media_from
+from localai.dialects.media import document_from, media_from
 from localai.dialects.openai.requests import CalledFunction, ChatMessage, ContentPart
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.parts import (
@@ -86,11 +86,14 @@ def _part(part: ContentPart, path: str) -> Text | Media:
                 _given(source, f"{path}.{kind}.url"), _MEDIA_KINDS[kind], f"{path}.{kind}.url"
             )
         case "file":
-            raise Unsupported(
-                "Files are not supported by this version.", feature="file", param=path
-            )
+            path = f"{path}.file"
+            if part.file is None:
+                raise InvalidRequest(f"{path} is missing.", param=path)
+            fields = {"file_data": part.file.file_data, "file_id": part.file.file_id}
+            return document_from(path, fields, title=part.file.filename)
         case other:
-            message = f"{path}.type is {other[:40]!r}; it must be text, image_url or input_audio."
+            known = "text, image_url, input_audio or file"
+            message = f"{path}.type is {other[:40]!r}; it must be {known}."
             raise InvalidRequest(message, param=f"{path}.type")
 
 

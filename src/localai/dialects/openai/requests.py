@@ -118,8 +118,16 @@ class SoundData(msgspec.Struct, kw_only=True):
     format: str | None = None
 
 
+class FileData(msgspec.Struct, kw_only=True):
+    """A document: an uploaded file, or its own bytes as base64 or a data URI."""
+
+    file_id: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+
+
 class ContentPart(msgspec.Struct, kw_only=True):
-    """A piece of a message: text, or an image, sound or video for models that take it."""
+    """A piece of a message: text, a document, or an image or sound for models that take it."""
 
     type: str
     text: str | None = None
@@ -130,6 +138,7 @@ class ContentPart(msgspec.Struct, kw_only=True):
     video_url: MediaAddress | str | None = None
     video: MediaAddress | str | None = None
     input_audio: SoundData | None = None
+    file: FileData | None = None
 
     def address(self, kind: str) -> str | None:
         """The address in the field named like `kind`."""

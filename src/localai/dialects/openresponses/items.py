@@ -25,7 +25,6 @@ _ROLES = ("user", "assistant", "system", "developer")
 _TEXTS = frozenset({"input_text", "output_text", "text"})
 _UNSUPPORTED = {
     "computer_screenshot": "Screenshots",
-    "input_file": "Files",
     "input_video": "Videos",
 }
 _HOSTED = (  # what the items of tools begin with that OpenAI's servers run
@@ -60,6 +59,10 @@ class ContentPart(msgspec.Struct, kw_only=True):
     ] = None
     detail: str | None = None
     input_audio: InputAudio | None = None
+    file_id: Annotated[str | None, Meta(description="An uploaded file")] = None
+    file_data: Annotated[str | None, Meta(description="A file as base64 or a data URI")] = None
+    file_url: Annotated[str | None, Meta(description="The address of a file")] = None
+    filename: str | None = None
 
 
 class InputItem(msgspec.Struct, kw_only=True):
@@ -174,8 +177,16 @@ def _told_part(part: ContentPart, path: str) -> Item:
                 raise InvalidRequest(f"{param} is missing.", param=param)
             audio = {"data": part.input_audio.data, "format": part.input_audio.format}
             return {"type": "input_audio", "input_audio": audio}
+        case "input_file":
+            return _file(part)
         case _:
             return _text_part(part, path)
+
+
+def _file(part: ContentPart) -> Item:
+    fields = ("file_id", "file_data", "file_url", "filename", "detail")
+    given = {name: getattr(part, name) for name in fields}
+    return {"type": "input_file"} | {name: value for name, value in given.items() if value}
 
 
 def _image(part: ContentPart, path: str) -> Item:
@@ -183,12 +194,15 @@ def _image(part: ContentPart, path: str) -> Item:
     url, detail = (
         (address.url, address.detail) if isinstance(address, ImageAddress) else (address, None)
     )
-    if url is None:
-        param = f"{path}.image_url"
-        hint = "Images of the Files API are not supported; send the image itself."
-        raise InvalidRequest(f"{param} is missing.", param=param, hint=hint)
+    if (url is None) == (part.file_id is None):
+        param, what = (
+            f"{path}.image_url",
+            "is missing" if url is None else "and file_id are both there",
+        )
+        hint = "Send image_url or file_id."
+        raise InvalidRequest(f"{param} {what}.", param=param, hint=hint)
     detail = part.detail or detail or "auto"
-    return {"type": "input_image", "image_url": url, "detail": detail, "file_id": None}
+    return {"type": "input_image", "image_url": url, "detail": detail, "file_id": part.file_id}
 
 
 def _text_part(part: ContentPart, path: str) -> Item:
@@ -205,7 +219,7 @@ def output_text(text: str, logprobs: Sequence[Any] = ()) -> Item:
 
 
 def _no_text(kind: str, path: str) -> RequestError:
-    if kind in {"input_image", "input_audio"}:  # of the model, or from a tool
+    if kind in {"input_image", "input_audio", "input_file"}:  # of the model, or from a tool
         message = f"{path} is {kind}; only a message to the model may hold it."
         return Unsupported(message, feature=kind, param=path)
     if what := _UNSUPPORTED.get(kind):
@@ -213,7 +227,7 @@ def _no_text(kind: str, path: str) -> RequestError:
         return Unsupported(message, feature=kind, param=path)
     message = (
         f"{path}.type is {kind[:40]!r}; "
-        "it must be input_text, input_image, input_audio, output_text or refusal."
+        "it must be input_text, input_image, input_audio, input_file, output_text or refusal."
     )
     return InvalidRequest(message, param=f"{path}.type")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from localai.dialects.media import media_from
+from localai.dialects.media import document_from, media_from, stored_media
 from localai.dialects.openresponses.items import Item
 from localai.domain.parts import (
     MediaKind,
@@ -80,10 +80,15 @@ def _told(item: Item, path: str) -> Message:
 
 def _part(part: Item, path: str) -> Part:
     match part["type"]:
+        case "input_image" if part["image_url"] is None:
+            return stored_media(part["file_id"], MediaKind.IMAGE, f"{path}.file_id")
         case "input_image":
             return media_from(part["image_url"], MediaKind.IMAGE, f"{path}.image_url")
         case "input_audio":
             data = part["input_audio"]["data"]
             return media_from(data, MediaKind.AUDIO, f"{path}.input_audio.data")
+        case "input_file":
+            fields = {name: part.get(name) for name in ("file_data", "file_id", "file_url")}
+            return document_from(path, fields, title=part.get("filename"))
         case _:
             return Text(text=part["text"])
