@@ -7,7 +7,7 @@ from pathlib import Path
 
 from localai.domain.errors import SetupError
 
-_BUSY_S = 10.0  # how long to wait while another process writes
+_BUSY_S = 30.0  # how long to wait while another process writes, perhaps to a slow disk
 
 # Items hang on a response or on a conversation. Their `place` grows, so it is their order.
 # An empty line stands between statements.
