@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from localai.domain.events import BlockKind, BlockStarted, ChoiceEnded, Delta, FinishReason
-from localai.domain.generation import Chat, GenerationRequest, ToolMode, ToolPolicy, ToolSpec
+from localai.domain.generation import (
+    Chat,
+    GenerationRequest,
+    JsonSchema,
+    ToolMode,
+    ToolPolicy,
+    ToolSpec,
+)
 from localai.domain.parts import Message, Role, Text, ToolCall
 from localai.domain.stream_rules import Answer, Fold, StreamRules
 from localai.wire.messages import LoadRequest
@@ -92,10 +100,15 @@ async def _answers(model: Path, *requests: GenerationRequest) -> list[Answer]:
     return answers
 
 
-def _request(policy: ToolPolicy, choices: int = 1) -> GenerationRequest:
+def _request(policy: ToolPolicy, choices: int = 1, **more: Any) -> GenerationRequest:
     asked = Message(role=Role.USER, parts=(Text(text="hello"),))
     return GenerationRequest(
-        model="", prompt=Chat(messages=(asked,)), tools=TOOLS, tool_policy=policy, choices=choices
+        model="",
+        prompt=Chat(messages=(asked,)),
+        tools=TOOLS,
+        tool_policy=policy,
+        choices=choices,
+        **more,
     )
 
 
@@ -111,10 +124,13 @@ def test_a_required_call_comes(tmp_path: Path, template: str) -> None:
             _request(ToolPolicy(mode=ToolMode.REQUIRED)),
             _request(ToolPolicy(mode=ToolMode.NAMED, name="get_time"), choices=2),
             _request(ToolPolicy(mode=ToolMode.AUTO)),
+            _request(ToolPolicy(mode=ToolMode.REQUIRED), output=JsonSchema(schema=PARAMETERS)),
+            _request(ToolPolicy(mode=ToolMode.REQUIRED), max_tokens=1),
         )
     )
-    required, named, free = answers
-    for answer, names in ((required, {"get_weather", "get_time"}), (named, {"get_time"})):
+    required, named, free, formed, cut = answers
+    any_tool = {"get_weather", "get_time"}
+    for answer, names in ((required, any_tool), (named, {"get_time"}), (formed, any_tool)):
         for choice in answer.choices.values():
             (call, *_) = choice.parts
             assert isinstance(call, ToolCall)
@@ -124,6 +140,7 @@ def test_a_required_call_comes(tmp_path: Path, template: str) -> None:
             assert choice.reason is FinishReason.TOOL_CALLS
     assert len(named.choices) == 2
     assert free.choices[0].text == "Hello there"
+    assert cut.choices[0].reason is FinishReason.LENGTH
 
 
 def test_a_model_whose_template_knows_no_tools_calls_them(tmp_path: Path) -> None:

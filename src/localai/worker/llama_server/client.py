@@ -21,7 +21,7 @@ from localai.domain.events import (
     FinishReason,
     TokenLogprob,
 )
-from localai.domain.generation import Chat, Completion, GenerationRequest, ToolMode
+from localai.domain.generation import Chat, Completion, GenerationRequest, PlainText, ToolMode
 from localai.domain.parts import Text
 from localai.domain.vectors import (
     DetokenizeRequest,
@@ -116,6 +116,8 @@ class LlamaServer:
         ending: list[Event] = []
         guarded = requests.matches_stops_itself(request)
         forced = must_call(request)
+        if forced:  # a call is no text: the form of one has nothing to shape
+            request = dataclasses.replace(request, output=PlainText())
         together = 1 if guarded or forced else self._slots
         for first in range(0, request.choices, together):
             turn = _turn(request, first, min(together, request.choices - first))

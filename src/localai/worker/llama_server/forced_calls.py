@@ -258,7 +258,9 @@ class CallReader:
 
     def _end(self, event: ChoiceEnded) -> list[Event]:
         if not self._is_open:
-            message = "The model was to call a tool, but its answer was cut off before the call."
-            raise EngineFailed(message, hint="Raise max_tokens.")
+            if event.reason is FinishReason.LENGTH:
+                return [event]  # no token was left for the name of a tool
+            message = "The model was to call a tool, but its answer ended before the call."
+            raise EngineFailed(message, hint="Try again, or use another model.")
         reason = event.reason if event.reason is FinishReason.LENGTH else FinishReason.TOOL_CALLS
         return [BlockEnded(event.choice, 0, _UNUSED_PART), ChoiceEnded(event.choice, reason)]
