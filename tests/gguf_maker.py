@@ -57,6 +57,22 @@ HERMES = r"""{%- if tools %}
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}
 """
 
+# The same for models that think: llama.cpp sees from the template where their thoughts stand.
+THINKING = HERMES.replace(
+    r"'\n' + message.content + '<|im_end|>' + '\n' }}",
+    r"""'\n' }}
+        {%- if message.role == "assistant" and message.reasoning_content %}
+            {{- '<think>\n' + message.reasoning_content + '\n</think>\n\n' }}
+        {%- endif %}
+        {{- message.content + '<|im_end|>\n' }}""",
+).replace(
+    r"{{- '<|im_start|>assistant\n' }}",
+    r"""{{- '<|im_start|>assistant\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}
+        {{- '<think>\n\n</think>\n\n' }}
+    {%- endif %}""",
+)
+
 HEAD_DIM = 64
 END_OF_TEXT, TURN_START, TURN_END = 256, 257, 258
 NEWLINE = 10  # the token of byte 10: the vocabulary starts with the 256 bytes in order

@@ -19,11 +19,10 @@ from localai.domain.generation import (
     ToolSpec,
 )
 from localai.domain.parts import Message, Role, Text, ToolCall
-from localai.domain.stream_rules import Answer, Fold, StreamRules
-from localai.wire.messages import LoadRequest
 from localai.worker.llama_server.forced_calls import CallReader, call_opening
 from localai.worker.llama_server.gbnf import Beginning, Gbnf
 from tests.gguf_maker import make_scripted
+from tests.worker.answers import answers
 
 PARAMETERS = json.dumps(
     {
@@ -83,23 +82,6 @@ def test_a_json_call_is_read_as_it_comes(size: int) -> None:
     assert events[-1] == ChoiceEnded(0, FinishReason.TOOL_CALLS)
 
 
-async def _answers(model: Path, *requests: GenerationRequest) -> list[Answer]:
-    from localai.backends.llama_cpp import Backend
-
-    settings = {"context_size": 2048, "threads": 1, "parallel": 2}
-    backend = await Backend.load(LoadRequest(model="m", model_path=str(model), settings=settings))
-    answers = []
-    for request in requests:
-        rules, folding = StreamRules(request.choices), Fold()
-        async for batch in backend.generate(request):
-            for event in batch:
-                folding.feed(rules.feed(event))
-        rules.close()
-        answers.append(folding.answer)
-    await backend.close()
-    return answers
-
-
 def _request(policy: ToolPolicy, choices: int = 1, **more: Any) -> GenerationRequest:
     asked = Message(role=Role.USER, parts=(Text(text="hello"),))
     return GenerationRequest(
@@ -118,8 +100,8 @@ def test_a_required_call_comes(tmp_path: Path, template: str) -> None:
     pytest.importorskip("xllamacpp")
     more = {} if template == "hermes" else {"template": template}
     model = make_scripted(tmp_path / "chatty.gguf", ["Hello", " there"], **more)
-    answers = asyncio.run(
-        _answers(
+    made = asyncio.run(
+        answers(
             model,
             _request(ToolPolicy(mode=ToolMode.REQUIRED)),
             _request(ToolPolicy(mode=ToolMode.NAMED, name="get_time"), choices=2),
@@ -128,7 +110,7 @@ def test_a_required_call_comes(tmp_path: Path, template: str) -> None:
             _request(ToolPolicy(mode=ToolMode.REQUIRED), max_tokens=1),
         )
     )
-    required, named, free, formed, cut = answers
+    required, named, free, formed, cut = made
     any_tool = {"get_weather", "get_time"}
     for answer, names in ((required, any_tool), (named, {"get_time"}), (formed, any_tool)):
         for choice in answer.choices.values():
@@ -149,7 +131,7 @@ def test_a_model_whose_template_knows_no_tools_calls_them(tmp_path: Path) -> Non
     model = make_scripted(
         tmp_path / "caller.gguf", [*pieces, '"}}', "</tool_call>"], template=NO_TOOL_TEMPLATE
     )
-    (answer,) = asyncio.run(_answers(model, _request(ToolPolicy(mode=ToolMode.AUTO))))
+    (answer,) = asyncio.run(answers(model, _request(ToolPolicy(mode=ToolMode.AUTO))))
     (call,) = answer.choices[0].parts
     assert isinstance(call, ToolCall)
     assert (call.name, json.loads(call.arguments)) == ("get_time", {"city": "Oslo"})

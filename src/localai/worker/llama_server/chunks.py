@@ -300,6 +300,12 @@ class Translator:
             self._count(chunk.tokens_evaluated, chunk.tokens_predicted, timings.cache_n)
         return self._with_start(out)
 
+    def begin_again(self) -> None:
+        """Forget how far the choices are: they come once more, from another call."""
+        for blocks in self._blocks.values():
+            blocks.opened = False
+        self._ended.clear()
+
     def finish(self) -> Finished:
         """The last event, with the sums of all choices."""
         usage = Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens)

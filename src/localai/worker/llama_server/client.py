@@ -35,6 +35,7 @@ from localai.domain.vectors import (
     Tokens,
 )
 from localai.worker.llama_server import chunks, requests, vectors
+from localai.worker.llama_server.calls_or_form import call_or_answer, may_call_or_answer
 from localai.worker.llama_server.forced_calls import ForcedCalls, must_call
 from localai.worker.parsers.hermes import HermesCalls, describe_tools
 from localai.worker.stop_guard import StopGuard
@@ -108,6 +109,7 @@ class LlamaServer:
 
         Raises RequestError and EngineFailed.
         """
+        either = may_call_or_answer(request)
         request, calls_in_text = self._with_tools(request)
         prompt_logprobs: tuple[TokenLogprob, ...] = ()
         if request.prompt_logprobs:
@@ -118,13 +120,16 @@ class LlamaServer:
         forced = must_call(request)
         if forced:  # a call is no text: the form of one has nothing to shape
             request = dataclasses.replace(request, output=PlainText())
-        together = 1 if guarded or forced else self._slots
+        together = 1 if guarded or forced or either else self._slots
         for first in range(0, request.choices, together):
             turn = _turn(request, first, min(together, request.choices - first))
             translator = chunks.Translator(
                 logprobs=request.logprobs, first_choice=first, prompt_logprobs=prompt_logprobs
             )
             answer = self._stream(turn, translator)
+            if either:
+                read = calls_in_text.feed if calls_in_text is not None else None
+                answer = call_or_answer(self._stream, turn, translator, read)
             if forced:
                 answer = self._forced_calls.answer(
                     turn, translator, template_knows=self._knows_tools
@@ -136,7 +141,7 @@ class LlamaServer:
             async with aclosing(answer) as batches:
                 async for batch in batches:
                     events = batch
-                    if calls_in_text is not None:
+                    if calls_in_text is not None and not either:
                         events = [made for event in batch for made in calls_in_text.feed(event)]
                     if translator.ended_choices == turn.choices:
                         ending += events  # the end of a choice, and the last event, go out together
