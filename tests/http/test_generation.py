@@ -466,6 +466,16 @@ def test_a_grammar_that_is_none_is_the_callers_mistake(server: LiveServer) -> No
     assert text_of(chat(server)) == SENTENCE
 
 
+# ---- what clients send that is odd
+
+
+def test_an_answer_may_be_sent_back_with_nothing_after_it(server: LiveServer) -> None:
+    said = [{"role": "assistant", "content": text} for text in ("One.", "Two.")]
+    for messages in ([*HI, said[0]], [*HI, *said]):
+        reply = server.post("/v1/chat/completions", {"model": "text", "messages": messages})
+        assert reply.status == 200, reply.body
+
+
 # ---- who is meant
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, assert_never
 
 from localai.domain.errors import InvalidRequest
@@ -86,7 +86,7 @@ def _common_body(request: GenerationRequest) -> dict[str, Any]:
 def chat_body(request: GenerationRequest, messages: tuple[Message, ...]) -> dict[str, Any]:
     """A body for `/v1/chat/completions`."""
     body = _common_body(request)
-    body["messages"] = [_message(message) for message in messages]
+    body["messages"] = [_message(message) for message in _with_one_last_turn(messages)]
     body["stream_options"] = {"include_usage": True}
     if "stop" in body:
         body["verbose"] = True  # only this says which stop sequence ended a chat
@@ -179,6 +179,16 @@ def _add_tools(body: dict[str, Any], request: GenerationRequest) -> None:
     ]
     body["tool_choice"] = "auto" if policy.mode is ToolMode.AUTO else "required"
     body["parallel_tool_calls"] = policy.parallel
+
+
+def _with_one_last_turn(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Put the model's messages at the end together: llama-server goes on from one, not from two."""
+    turns = list(messages)
+    while [turn.role for turn in turns[-2:]] == [Role.ASSISTANT, Role.ASSISTANT]:
+        last, before = turns.pop(), turns.pop()
+        parts = (*before.parts, Text(text="\n\n"), *last.parts)
+        turns.append(replace(before, parts=parts))
+    return tuple(turns)
 
 
 def _message(message: Message) -> dict[str, Any]:
