@@ -122,6 +122,20 @@ def test_errors_are_anthropics(client: anthropic.Anthropic, server: LiveServer) 
     assert body["error"]["type"] == "invalid_request_error"
 
 
+def test_models_are_listed_in_its_form(server: LiveServer) -> None:
+    base = f"http://127.0.0.1:{server.port}"
+    strict = {"max_retries": 0, "_strict_response_validation": True}
+    with anthropic.Anthropic(base_url=base, api_key="none", **strict) as client:
+        listed = list(client.models.list())
+        assert [model.id for model in listed] == ["caller", "talker"]
+        assert listed[0].created_at.timestamp() > 0
+        assert client.models.retrieve("talker") == listed[1]
+        with pytest.raises(anthropic.NotFoundError) as missing:
+            client.models.retrieve("walker")
+        assert missing.value.type == "not_found_error"
+    assert server.get("/v1/models").json["object"] == "list"
+
+
 def test_a_missing_key_is_told_in_its_own_form(tmp_path: Path) -> None:
     make_scripted(tmp_path / "talker.gguf", ["One"])
     with LiveServer(tmp_path, "--api-keys", "secret") as running:

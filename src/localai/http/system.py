@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
-from localai.dialects import openai
+from localai.dialects import anthropic, openai
 from localai.domain.errors import InvalidRequest, LocalAIError
 from localai.version import __version__
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from localai.http.services import Services
 
 _MAX_FILTER = 200
+_ANTHROPIC = "anthropic-version"  # a header that Anthropic's clients send and no others
 
 
 class SystemEndpoints:
@@ -53,14 +54,21 @@ class SystemEndpoints:
         return Response(metrics.text(), headers={"Content-Type": metrics.content_type})
 
     async def models(self, request: Request) -> Response:
-        """Every model, by name; `?filter=` is a regular expression on it."""
+        """Every model, by name; `?filter=` is a regular expression on it.
+
+        Two APIs have this path; Anthropic's clients say that they are.
+        """
         try:
             wanted = _filter(request.query_params.get("filter", ""))
         except LocalAIError as error:
-            return self._services.error_response(request.scope, error)
-        specs = self._services.library.catalog().specs
-        cards = [_card(spec) for name, spec in specs.items() if wanted.search(name)]
-        return Response(openai.encode_models(cards), media_type="application/json")
+            return self._refused(request, error)
+        listed = self._services.library.catalog().specs
+        specs = [spec for name, spec in listed.items() if wanted.search(name)]
+        if _ANTHROPIC in request.headers:
+            body = anthropic.encode_models([_anthropic_card(spec) for spec in specs])
+        else:
+            body = openai.encode_models([_card(spec) for spec in specs])
+        return Response(body, media_type="application/json")
 
     async def model(self, request: Request) -> Response:
         """One model; its name may hold slashes."""
@@ -68,8 +76,12 @@ class SystemEndpoints:
         try:
             spec = self._services.library.find_listed(name)
         except LocalAIError as error:
-            return self._services.error_response(request.scope, error)
-        return Response(openai.encode_model(_card(spec)), media_type="application/json")
+            return self._refused(request, error)
+        if _ANTHROPIC in request.headers:
+            body = anthropic.encode_model(_anthropic_card(spec))
+        else:
+            body = openai.encode_model(_card(spec))
+        return Response(body, media_type="application/json")
 
     async def openapi(self, _request: Request) -> Response:
         """The OpenAPI description."""
@@ -81,9 +93,17 @@ class SystemEndpoints:
         policy = "default-src 'self'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'"
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
 
+    def _refused(self, request: Request, error: LocalAIError) -> Response:
+        spell = anthropic.error_reply if _ANTHROPIC in request.headers else None
+        return self._services.error_response(request.scope, error, spell)
+
 
 def _card(spec: ModelSpec) -> openai.ModelCard:
     return openai.ModelCard(model_id=spec.name, created_unix_s=spec.created_unix_s)
+
+
+def _anthropic_card(spec: ModelSpec) -> anthropic.ModelCard:
+    return anthropic.ModelCard(model_id=spec.name, created_unix_s=spec.created_unix_s)
 
 
 def _filter(pattern: str) -> re.Pattern[str]:

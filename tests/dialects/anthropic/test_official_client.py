@@ -14,13 +14,21 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
-from anthropic.types import Message, MessageTokensCount
+from anthropic.pagination import SyncPage
+from anthropic.types import Message, MessageTokensCount, ModelInfo
 from anthropic.types.shared import ErrorResponse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
-from localai.dialects.anthropic import CountTokensEndpoint, MessagesEndpoint, error_reply
+from localai.dialects.anthropic import (
+    CountTokensEndpoint,
+    MessagesEndpoint,
+    ModelCard,
+    encode_model,
+    encode_models,
+    error_reply,
+)
 from localai.dialects.contract import Call, Origin
 from localai.domain import errors
 from localai.domain.errors import LocalAIError
@@ -282,6 +290,17 @@ def test_the_client_counts_tokens() -> None:
 
     count = connected(handle).messages.count_tokens(model="llama", messages=HI, system="Be short.")
     assert count == MessageTokensCount(input_tokens=2)
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b/c"]])
+def test_models_are_listed(names: list[str]) -> None:
+    cards = [ModelCard(model_id=name, created_unix_s=1700000000) for name in names]
+    page = SyncPage[ModelInfo].model_validate_json(encode_models(cards), strict=True)
+    assert [model.id for model in page.data] == names
+    assert not page.has_next_page()
+    for card, model in zip(cards, page.data, strict=True):
+        assert ModelInfo.model_validate_json(encode_model(card), strict=True) == model
+        assert model.created_at.timestamp() == 1700000000
 
 
 RAISED: list[tuple[LocalAIError, type[anthropic.APIStatusError], int]] = [

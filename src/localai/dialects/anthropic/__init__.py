@@ -1,8 +1,8 @@
-"""The Anthropic API: messages, the count of their tokens, and files.
+"""The Anthropic API: messages, the count of their tokens, files, and the list of models.
 
-`messages` holds both endpoints. `requests` lists every field that a body may have, `conversation`
-and `blocks` make domain messages of a history, `answer` holds the encoders, and `errors` is the
-table of errors.
+`messages` holds the first two endpoints. `requests` lists every field that a body may have,
+`conversation` and `blocks` make domain messages of a history, `answer` holds the encoders, and
+`errors` is the table of errors.
 
 To add an endpoint: a body in `requests`, a module with its `Endpoint`, and golden files under
 `tests/dialects/anthropic`.
@@ -15,11 +15,15 @@ from localai.dialects.anthropic.messages import (
     CountTokensEndpoint,
     MessagesEndpoint,
 )
+from localai.dialects.anthropic.models import ModelCard, encode_model, encode_models
 
 __all__ = [
     "CountTokensCall",
     "CountTokensEndpoint",
     "FilesEndpoint",
     "MessagesEndpoint",
+    "ModelCard",
+    "encode_model",
+    "encode_models",
     "error_reply",
 ]
