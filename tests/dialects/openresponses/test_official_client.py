@@ -50,6 +50,7 @@ from localai.domain.events import (
     TokenLogprob,
     Usage,
 )
+from localai.domain.parts import Reasoning
 from localai.domain.stream_rules import StreamRules, fold
 from tests.dialects.openresponses.golden import decode
 from tests.domain.streams import UNKNOWN, Block, Wanted, answers, tokens
@@ -58,6 +59,7 @@ ENDPOINT = ResponsesEndpoint(clock=lambda: 1700000009.5)
 EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(ResponseStreamEvent)
 KINDS = {"message": "text", "reasoning": "reasoning", "function_call": "tool_call"}
 REASONS = {FinishReason.LENGTH: "max_output_tokens", FinishReason.FILTERED: "content_filter"}
+ASKED = st.sampled_from([{}, {"summary": "auto"}, {"generate_summary": "detailed"}])
 HI: dict[str, Any] = {"model": "llama", "input": "Hi"}
 WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": True}
 
@@ -112,7 +114,12 @@ def blocks_of(response: Any) -> list[tuple[str, str]]:
     """Give kind and text of every item of an answer."""
     found = []
     for item in response.output:
-        text = item.arguments if item.type == "function_call" else item.content[0].text
+        if item.type == "function_call":
+            text = item.arguments
+        else:
+            is_summed_up = item.type == "reasoning" and response.reasoning.summary
+            (part,) = item.summary if is_summed_up else item.content
+            text = part.text
         found.append((KINDS[item.type], text))
     return found
 
@@ -137,10 +144,11 @@ def check_end(response: Any, wanted: Wanted) -> None:
 
 
 @settings(deadline=None)
-@given(answers(n_choices=1))
-def test_a_whole_answer(wanted: Wanted) -> None:
+@given(answers(n_choices=1), ASKED)
+def test_a_whole_answer(wanted: Wanted, reasoning: Any) -> None:
     (choice,) = wanted.choices
-    response = client(wanted.events).responses.create(**HI, tools=[WEATHER])
+    asked = HI | {"tools": [WEATHER], "reasoning": reasoning}
+    response = client(wanted.events).responses.create(**asked)
     Response.model_validate(response.model_dump(exclude_unset=True, by_alias=True), strict=True)
     assert blocks_of(response) == wanted_blocks(choice.blocks)
     assert response.output_text == choice.text(BlockKind.TEXT)
@@ -148,9 +156,10 @@ def test_a_whole_answer(wanted: Wanted) -> None:
 
 
 @settings(deadline=None)
-@given(answers(n_choices=1))
-def test_every_event_is_what_the_client_expects(wanted: Wanted) -> None:
-    body = json.dumps(HI | {"stream": True, "include": ["message.output_text.logprobs"]}).encode()
+@given(answers(n_choices=1), ASKED)
+def test_every_event_is_what_the_client_expects(wanted: Wanted, reasoning: Any) -> None:
+    asked = HI | {"stream": True, "include": ["message.output_text.logprobs"]}
+    body = json.dumps(asked | {"reasoning": reasoning}).encode()
     frames = answer(body, wanted.events).content.decode().split("\n\n")
     assert frames[-2:] == ["data: [DONE]", ""]
     for number, frame in enumerate(frames[:-2]):
@@ -163,10 +172,10 @@ def test_every_event_is_what_the_client_expects(wanted: Wanted) -> None:
 
 
 @settings(deadline=None)
-@given(answers(n_choices=1))
-def test_a_stream_is_put_together(wanted: Wanted) -> None:
+@given(answers(n_choices=1), ASKED)
+def test_a_stream_is_put_together(wanted: Wanted, reasoning: Any) -> None:
     (choice,) = wanted.choices
-    with client(wanted.events).responses.stream(**HI) as stream:
+    with client(wanted.events).responses.stream(**HI, reasoning=reasoning) as stream:
         seen = list(stream)
     assert [event.type for event in seen[:2]] == ["response.created", "response.in_progress"]
     last: Any = seen[-1]
@@ -177,11 +186,12 @@ def test_a_stream_is_put_together(wanted: Wanted) -> None:
 
 
 @settings(deadline=None)
-@given(answers(n_choices=1))
-def test_what_streams_is_what_comes_whole(wanted: Wanted) -> None:
+@given(answers(n_choices=1), ASKED)
+def test_what_streams_is_what_comes_whole(wanted: Wanted, reasoning: Any) -> None:
     made = client(wanted.events)
-    whole = made.responses.create(**HI, store=False)
-    seen = list(made.responses.create(**HI, store=False, stream=True))
+    asked = HI | {"store": False, "reasoning": reasoning}
+    whole = made.responses.create(**asked)
+    seen = list(made.responses.create(**asked, stream=True))
     assert seen[-1].response.model_dump() == whole.model_dump()  # type: ignore[union-attr]
     said: dict[int, str] = {}
     for event in seen:
@@ -273,7 +283,8 @@ def test_a_schema_is_parsed() -> None:
         assert stream.get_final_response().output_parsed == Person(name="Ada", age=36)
 
 
-def test_the_output_can_be_sent_back() -> None:
+@pytest.mark.parametrize("summary", [None, "auto"])
+def test_the_output_can_be_sent_back(summary: Any) -> None:
     events = [
         Started(1),
         BlockStarted(0, 0, BlockKind.REASONING),
@@ -285,12 +296,14 @@ def test_the_output_can_be_sent_back() -> None:
         ChoiceEnded(0, FinishReason.STOP),
         Finished(Usage(1, 1)),
     ]
-    output = client(events).responses.create(**HI, tools=[WEATHER]).output
+    asked = HI | {"tools": [WEATHER], "reasoning": {"summary": summary}}
+    output = client(events).responses.create(**asked).output
     said = [item.model_dump(mode="json", by_alias=True) for item in output]
     result = {"type": "function_call_output", "call_id": "c1", "output": "Rain"}
     call = decode({"input": [{"role": "user", "content": "Hi"}, *said, result]})
-    roles = [message.role for message in call.requests[0].prompt.messages]  # type: ignore[union-attr]
-    assert roles == ["user", "assistant", "tool"]
+    messages = call.requests[0].prompt.messages  # type: ignore[union-attr]
+    assert [message.role for message in messages] == ["user", "assistant", "tool"]
+    assert messages[1].parts[0] == Reasoning(text="Hm.")
 
 
 @settings(deadline=None)

@@ -12,7 +12,6 @@ from localai.dialects.openresponses.response import (
     INCOMPLETE,
     INCOMPLETE_REASONS,
     Spelling,
-    reasoning_text,
     text_part,
     to_json,
 )
@@ -58,7 +57,7 @@ class ResponseWhole:
             case Text(text=text):
                 return self._spelled.message(place, [text_part(text, tokens)], status)
             case Reasoning(text=text):
-                return self._spelled.reasoning(place, [reasoning_text(text)], status)
+                return self._spelled.reasoning(place, [self._spelled.thoughts.part(text)], status)
             case ToolCall():
                 call = (part.call_id, part.name, part.arguments)
                 return self._spelled.call(place, call, status)

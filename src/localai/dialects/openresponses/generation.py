@@ -26,6 +26,7 @@ from localai.domain.parts import Message
 
 LOGPROBS = "message.output_text.logprobs"
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+SUMMARIES = ("auto", "concise", "detailed")
 MOST_STOPS = 16
 MOST_METADATA = 16
 LONGEST_KEY = 64
@@ -35,7 +36,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "truncation": ("auto", "disabled"),
     "text.verbosity": ("low", "medium", "high"),
     "reasoning.effort": EFFORTS,
-    "reasoning.summary": ("auto", "concise", "detailed"),
+    "reasoning.summary": SUMMARIES,
+    "reasoning.generate_summary": SUMMARIES,
 }
 
 
@@ -119,6 +121,7 @@ def _check_choices(body: ResponsesBody) -> None:
     if body.reasoning is not None:
         values["reasoning.effort"] = body.reasoning.effort
         values["reasoning.summary"] = body.reasoning.summary
+        values["reasoning.generate_summary"] = body.reasoning.generate_summary
     for param, value in values.items():
         if value is not None and value not in _CHOICES[param]:
             message = f"{param} is {value[:40]!r}; it must be one of {', '.join(_CHOICES[param])}."

@@ -175,7 +175,8 @@ class ResponsesBody(msgspec.Struct, kw_only=True):
         str | TextFormat | None, Meta(description="LocalAI's place for `text.format`")
     ] = None
     reasoning: Annotated[
-        ReasoningOptions | None, Meta(description="`effort`: none to max; `summary` has no effect")
+        ReasoningOptions | None,
+        Meta(description="`effort`: none to max; `summary`: show the thoughts as a summary"),
     ] = None
     truncation: Annotated[
         str | None, Meta(description="auto or disabled; a prompt that does not fit is refused")

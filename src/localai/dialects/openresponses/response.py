@@ -13,6 +13,7 @@ from localai.dialects.contract import Origin
 from localai.dialects.openresponses.generation import echoed_format
 from localai.dialects.openresponses.items import Item, output_text
 from localai.dialects.openresponses.requests import ResponsesBody
+from localai.dialects.openresponses.thoughts import CONTENT, SUMMARY, Place
 from localai.dialects.openresponses.tools import echoed_choice, echoed_tools
 from localai.domain.events import FinishReason, Timings, TokenLogprob, Usage
 
@@ -54,6 +55,7 @@ class Spelling:
     completed: Moment = field(compare=False)
     echoed: Mapping[str, Any]
     with_timings: bool = False
+    thoughts: Place = CONTENT
 
     @property
     def response_id(self) -> str:
@@ -124,15 +126,16 @@ class Spelling:
             "content": content,
         }
 
-    def reasoning(self, place: int, content: Sequence[Item], status: str) -> Item:
-        """What the model thought."""
-        return {
+    def reasoning(self, place: int, parts: Sequence[Item], status: str) -> Item:
+        """What the model thought, in the place where the caller looks for it."""
+        item: Item = {
             "id": f"rs_{self.answer_id}_{place}",
             "type": "reasoning",
             "summary": [],
-            "content": content,
+            "content": [],
             "status": status,
         }
+        return item | {self.thoughts.field: parts}
 
     def call(self, place: int, call: tuple[str, str, str], status: str) -> Item:
         """A call of a function: its id (made up where the engine left it out), name, arguments."""
@@ -155,12 +158,8 @@ def spelling(body: ResponsesBody, origin: Origin, clock: Callable[[], float]) ->
         completed=Moment(clock),
         echoed=_echoed(body),
         with_timings=origin.with_timings,
+        thoughts=SUMMARY if _summary(body) else CONTENT,
     )
-
-
-def reasoning_text(text: str) -> Item:
-    """A part of what the model thought."""
-    return {"type": "reasoning_text", "text": text}
 
 
 def spelled_logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
@@ -202,7 +201,7 @@ def _echoed(body: ResponsesBody) -> dict[str, Any]:
         },
         "reasoning": {
             "effort": reasoning.effort if reasoning else None,
-            "summary": reasoning.summary if reasoning else None,
+            "summary": _summary(body),
         },
         "truncation": body.truncation or "disabled",
         "metadata": body.metadata or {},
@@ -216,6 +215,12 @@ def _echoed(body: ResponsesBody) -> dict[str, Any]:
     if conversation_id := conversation_named(body):
         echoed["conversation"] = {"id": conversation_id}
     return echoed
+
+
+def _summary(body: ResponsesBody) -> str | None:
+    """The summary of its thoughts that was asked for, by its newer or its older name."""
+    reasoning = body.reasoning
+    return (reasoning.summary or reasoning.generate_summary or None) if reasoning else None
 
 
 def conversation_named(body: ResponsesBody) -> str | None:

@@ -15,7 +15,6 @@ from localai.dialects.openresponses.response import (
     INCOMPLETE_REASONS,
     QUEUED,
     Spelling,
-    reasoning_text,
     spelled_logprobs,
     text_part,
     to_json,
@@ -39,13 +38,6 @@ from localai.domain.parts import Media, Reasoning, Text, ToolCall
 
 DONE = Frame(b"[DONE]")
 
-_DELTAS = {
-    BlockKind.TEXT: "response.output_text.delta",
-    BlockKind.REASONING: "response.reasoning_text.delta",
-    BlockKind.TOOL_CALL: "response.function_call_arguments.delta",
-    BlockKind.MEDIA: "",
-}
-
 
 class ResponseStream:
     """Spells one checked stream as the events of a response.
@@ -65,7 +57,7 @@ class ResponseStream:
         self._reason = FinishReason.STOP
         self._call = ("", "", "")
         self._delta_event = ""
-        self._before_delta = b""
+        self._before_delta = b""  # empty while nothing is open that has deltas
         self.response = b""
 
     def queued(self) -> Sequence[Frame]:
@@ -128,33 +120,46 @@ class ResponseStream:
         if event.kind is BlockKind.MEDIA:
             return frames
         place = len(self._output)
-        part: Item | None = None
+        self._tokens = []
         match event.kind:
             case BlockKind.TEXT:
-                item, part = self._spelled.message(place, [], IN_PROGRESS), text_part("")
+                item = self._spelled.message(place, [], IN_PROGRESS)
+                where = self._where(item["id"])
+                frames = [
+                    *frames,
+                    self._item_added(item),
+                    self._event("response.content_part.added", **where, part=text_part("")),
+                ]
+                self._expect("response.output_text.delta", where, logprobs=[])
             case BlockKind.REASONING:
-                item, part = self._spelled.reasoning(place, [], IN_PROGRESS), reasoning_text("")
+                thoughts = self._spelled.thoughts
+                item = self._spelled.reasoning(place, [], IN_PROGRESS)
+                where = self._where(item["id"], thoughts.index_name)
+                frames = [
+                    *frames,
+                    self._item_added(item),
+                    self._event(thoughts.part_added, **where, part=thoughts.part("")),
+                ]
+                self._expect(thoughts.delta, where)
             case BlockKind.TOOL_CALL:
                 self._call = (event.call_id or "", event.call_name or "", "")
                 item = self._spelled.call(place, self._call, IN_PROGRESS)
+                frames = [*frames, self._item_added(item)]
+                where = {"item_id": item["id"], "output_index": place}
+                self._expect("response.function_call_arguments.delta", where)
             case _:
                 assert_never(event.kind)
-        self._tokens = []
-        self._delta_event = _DELTAS[event.kind]
-        self._before_delta = self._head_of_deltas(event.kind, item["id"])
-        added = self._event("response.output_item.added", output_index=place, item=item)
-        if part is None:
-            return [*frames, added]
-        where = self._where(item["id"])
-        return [*frames, added, self._event("response.content_part.added", **where, part=part)]
+        return frames
 
-    def _head_of_deltas(self, kind: BlockKind, item_id: str) -> bytes:
-        named: dict[str, Any] = {"type": _DELTAS[kind]} | self._where(item_id)
-        if kind is BlockKind.TOOL_CALL:
-            del named["content_index"]
-        if kind is BlockKind.TEXT:
-            named["logprobs"] = []
-        return to_json(named)[:-1] + b',"delta":'
+    def _item_added(self, item: Item) -> Frame:
+        place = len(self._output)
+        return self._event("response.output_item.added", output_index=place, item=item)
+
+    def _expect(self, name: str, where: dict[str, Any], **more: Any) -> None:
+        """From now on deltas are events `name`, all of which begin the same."""
+        self._delta_event = name
+        named = {"type": name} | where | more
+        self._before_delta = to_json(named)[:-1] + b',"delta":'
 
     def _delta_with_logprobs(self, event: Delta) -> Sequence[Frame]:
         if event.kind is not BlockKind.TEXT:  # only texts have a place for them
@@ -172,15 +177,17 @@ class ResponseStream:
             case Text(text=text):
                 part = text_part(text, self._tokens)
                 item = self._spelled.message(place, [part], COMPLETED)
+                where, part_done = self._where(item["id"]), "response.content_part.done"
+                logprobs = part["logprobs"]
                 done = self._event(
-                    "response.output_text.done",
-                    **self._where(item["id"]), text=text, logprobs=part["logprobs"],
-                )  # fmt: skip
+                    "response.output_text.done", **where, text=text, logprobs=logprobs
+                )
             case Reasoning(text=text):
-                part = reasoning_text(text)
+                thoughts = self._spelled.thoughts
+                part = thoughts.part(text)
                 item = self._spelled.reasoning(place, [part], COMPLETED)
-                where = self._where(item["id"])
-                done = self._event("response.reasoning_text.done", **where, text=text)
+                where, part_done = self._where(item["id"], thoughts.index_name), thoughts.part_done
+                done = self._event(thoughts.done, **where, text=text)
             case ToolCall(arguments=arguments):
                 call_id, name, _ = self._call
                 item = self._spelled.call(place, (call_id, name, arguments), COMPLETED)
@@ -196,8 +203,7 @@ class ResponseStream:
             case _:
                 assert_never(event.part)
         self._waiting = item
-        part_done = self._event("response.content_part.done", **self._where(item["id"]), part=part)
-        return [done, part_done]
+        return [done, self._event(part_done, **where, part=part)]
 
     def _item_done(self, status: str) -> Sequence[Frame]:
         item = self._waiting
@@ -223,8 +229,8 @@ class ResponseStream:
         self.response = to_json(response)
         return self._event(name, response=response)
 
-    def _where(self, item_id: str) -> dict[str, Any]:
-        return {"item_id": item_id, "output_index": len(self._output), "content_index": 0}
+    def _where(self, item_id: str, index_name: str = "content_index") -> dict[str, Any]:
+        return {"item_id": item_id, "output_index": len(self._output), index_name: 0}
 
     def _event(self, name: str, /, **fields: Any) -> Frame:
         number = self._number
