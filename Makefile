@@ -2,7 +2,7 @@
 #
 # One virtual environment, .venv, in one of two states: what the server needs (requirements/run.txt), or that and
 # what its tests need (requirements/dev.txt). It only ever grows from the first to the second. A stamp file per
-# state says that nothing has to be done.
+# state says that nothing has to be done. Below it stand three more: the client libraries that judge our APIs.
 
 PYTHON ?= python3
 ARGS   ?=
@@ -11,6 +11,11 @@ venv   := .venv
 bin    := $(venv)/bin
 inputs := pyproject.toml src/localai/version.py requirements/setup.txt requirements/run.txt requirements/dev.txt
 
+clients := clients clients-openai-2 clients-node
+
+# The whole suite wants them, and so do the tests that are named after them.
+wants_clients = $(if $(ARGS),$(findstring clients,$(ARGS)),all)
+
 # Engines must not spin on idle cores, nor start a debugger to print a backtrace, while tests kill workers.
 quiet_engines := OMP_WAIT_POLICY=passive GGML_NO_BACKTRACE=1
 
@@ -18,7 +23,7 @@ quiet_engines := OMP_WAIT_POLICY=passive GGML_NO_BACKTRACE=1
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
-.PHONY: help setup run engines test check bench format lock starter clean
+.PHONY: help setup run engines test clients check bench format lock starter clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +36,10 @@ run: $(venv)/ready-run ## Start the server; make run ARGS="--port 9000" passes o
 engines: $(venv)/ready-engines ## Install the engines that the tests run (make test does it on its own)
 
 test: $(venv)/ready-dev $(venv)/ready-engines ## Run the tests; make test ARGS="tests/domain -x" chooses
+	@$(if $(wants_clients),$(MAKE) -k clients || echo "tests/clients skips what could not be installed." >&2)
 	@$(quiet_engines) $(bin)/pytest -q $(ARGS)
+
+clients: $(clients:%=$(venv)/%/ready) ## Install the client libraries that judge our APIs (make test does it as well)
 
 check: $(venv)/ready-dev ## Formatting, lint, types, arrows between rooms, documentation
 	@$(bin)/ruff format --check --quiet .
@@ -56,6 +64,9 @@ lock: $(venv)/ready-run ## Choose the newest allowed version of every dependency
 	@$(compile) --upgrade --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
 	@$(compile) --upgrade --constraint requirements/dev.txt --group setup --output-file requirements/setup.txt
 	@$(bin)/python requirements/engines.py --upgrade
+	@$(compile) --upgrade --group clients --output-file requirements/clients.txt
+	@$(compile) --upgrade --group clients-openai-2 --output-file requirements/clients-openai-2.txt
+	@cd tests/clients/node && npm update --package-lock-only --omit-lockfile-registry-resolved --silent
 
 compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
@@ -100,3 +111,21 @@ endef
 
 install = $(bin)/uv pip sync --quiet --python $(bin)/python --require-hashes requirements/setup.txt requirements/$(1).txt && \
     $(bin)/uv pip install --quiet --python $(bin)/python --no-deps --no-build-isolation --editable .
+
+# ---- the environments of client libraries, one folder of .venv each
+
+$(venv)/%/ready: requirements/%.txt | $(venv)/ready-run
+	@echo "Installing client libraries into $(@D) ..." >&2
+	@$(bin)/python -m venv --without-pip $(@D)
+	@$(bin)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes $<
+	@touch $@
+
+npm_ci := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1 --fetch-timeout=60000
+
+$(venv)/clients-node/ready: tests/clients/node/package.json tests/clients/node/package-lock.json
+	@if command -v node > /dev/null && command -v npm > /dev/null; then \
+	    echo "Installing client libraries into $(@D) ..." >&2 && mkdir -p $(@D) && cp $^ $(@D) && \
+	    $(npm_ci) --prefix $(@D) > /dev/null && touch $@; \
+	else \
+	    echo "There is no Node.js here: tests/clients leaves out its clients." >&2; \
+	fi

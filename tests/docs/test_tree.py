@@ -1,5 +1,6 @@
 """Nothing in the tree depends on the machine where it was written."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,12 @@ def test_no_path_of_one_machine() -> None:
 
 def test_locked_dependencies_come_from_whatever_index_the_machine_uses() -> None:
     locks = sorted((ROOT / "requirements").glob("*.txt"))
-    assert [lock.name for lock in locks] == ["dev.txt", "run.txt", "setup.txt"]
+    names = ["clients-openai-2.txt", "clients.txt", "dev.txt", "run.txt", "setup.txt"]
+    assert [lock.name for lock in locks] == names
     for lock in locks:
         assert "://" not in lock.read_text(), f"{lock.name} names an address; run `make lock`"
         assert "--hash=sha256:" in lock.read_text()
+    packages = json.loads((ROOT / "tests/clients/node/package-lock.json").read_text())["packages"]
+    for name, package in packages.items():
+        assert "resolved" not in package, f"{name} names an address; run `make lock`"
+        assert "integrity" in package or not name
