@@ -53,6 +53,24 @@ def client(server: LiveServer) -> Iterator[openai.OpenAI]:
         yield made
 
 
+def test_input_is_counted_as_it_would_be_read(client: openai.OpenAI) -> None:
+    first = client.responses.create(model="talker", input="hello", instructions="Be short.")
+    told = {"model": "talker", "instructions": "Be short."}
+    counted = client.responses.input_tokens.count(**told, input="hello")
+    assert first.usage is not None
+    assert counted.input_tokens == first.usage.input_tokens
+    assert counted.object == "response.input_tokens"
+    more = {"tools": [WEATHER], "previous_response_id": first.id}
+    then = client.responses.create(**told, **more, input="And?")
+    assert then.usage is not None
+    counted = client.responses.input_tokens.count(**told, **more, input="And?")
+    assert counted.input_tokens == then.usage.input_tokens > first.usage.input_tokens
+    with pytest.raises(openai.NotFoundError):
+        client.responses.input_tokens.count(**told, previous_response_id="resp_none")
+    with pytest.raises(openai.BadRequestError):
+        client.responses.input_tokens.count(model="talker")
+
+
 def test_an_answer_has_what_the_specification_wants(client: openai.OpenAI) -> None:
     answer = client.responses.create(model="talker", input="hello", metadata={"a": "b"})
     assert (answer.output_text, answer.status) == ("One two three", "completed")

@@ -6,9 +6,10 @@ A response's id is the key under which it is stored, so it is never a caller's c
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
@@ -18,6 +19,7 @@ from starlette.responses import Response
 from localai.dialects import openresponses
 from localai.dialects.contract import Frame
 from localai.domain.errors import LocalAIError
+from localai.domain.tasks import Task
 from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
 from localai.http.framing import SSE, sse
 from localai.http.gate import bearer
@@ -29,14 +31,27 @@ from localai.state import PageQuery
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from localai.catalog.spec import ModelSpec
+    from localai.dialects.contract import Origin
     from localai.http.services import Services
     from localai.inference.responses import Responses
 
 _JSON = "application/json"
 
 
-class CreateRoute:
-    """POST /v1/responses."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A call with everything it goes on from, and the model that it is for; `model` is its name to show."""
+
+    call: openresponses.ResponsesCall
+    spec: ModelSpec
+    model: str
+    owner: str
+    origin: Origin
+
+
+class _CallRoute(ABC):
+    """What the routes share whose body is a call."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -44,7 +59,7 @@ class CreateRoute:
         self._endpoint = openresponses.ResponsesEndpoint()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Decode, generate, encode, and store. A client that hangs up ends what is not in the background."""
+        """Read the body and answer. A client that hangs up ends what is not in the background."""
         try:
             limit_bytes = self._services.settings.upload_limit * MEGABYTE
             body = await read_body(scope, receive, limit_bytes=limit_bytes)
@@ -55,17 +70,42 @@ class CreateRoute:
             response = self._services.error_response(scope, error, self._endpoint.error)
             await response(scope, receive, send)
 
+    @abstractmethod
     async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        services, responses = self._services, self._responses
+        """Answer the call in `body`."""
+
+    async def _read(self, scope: Scope, body: bytes) -> _Asked:
+        services = self._services
         headers = Headers(scope=scope)
         origin = replace(origin_of(scope, headers), answer_id=uuid.uuid4().hex)  # it is a key
         owner = owner_of(headers, services.settings)
-        call = await responses.expand(self._endpoint.decode(body, origin), owner)
+        call = await self._responses.expand(self._endpoint.decode(body, origin), owner)
         named = call.requests[0].model or model_beside_the_body(scope)
         spec = services.library.find(named, hint=bearer(headers))
-        model = named or spec.name
         request = await with_media(call.requests[0], services, spec, owner)
         call = replace(call, requests=(request,))
+        return _Asked(call=call, spec=spec, model=named or spec.name, owner=owner, origin=origin)
+
+
+class CountInputRoute(_CallRoute):
+    """POST /v1/responses/input_tokens."""
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+        asked = await self._read(scope, body)
+        spec = await self._services.library.prepare(asked.spec)
+        request, client = asked.call.requests[0], asked.origin.client
+        count = await self._services.pool.call(spec, Task.COUNT, request, client=client)
+        shown = openresponses.encode_count(count)
+        await Response(shown, media_type=_JSON)(scope, receive, send)
+
+
+class CreateRoute(_CallRoute):
+    """POST /v1/responses."""
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+        services, responses = self._services, self._responses
+        asked = await self._read(scope, body)
+        call, spec, model, owner = asked.call, asked.spec, asked.model, asked.owner
         if call.background:
             queued = await responses.start(call, spec, model=model, owner=owner)
             if call.streams:
@@ -79,7 +119,7 @@ class CreateRoute:
             spec=spec,
             call=call,
             model=model,
-            answer_id=origin.answer_id,
+            answer_id=asked.origin.answer_id,
             framing=SSE,
         )
         async with aclosing(responses.answer(call, spec, model=model, owner=owner)) as batches:

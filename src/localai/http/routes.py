@@ -26,7 +26,7 @@ from localai.http.files import Files
 from localai.http.generation import GenerationRoute
 from localai.http.ollama import OllamaEmbedRoute, OllamaEndpoints, OllamaRoute
 from localai.http.one_shot import CountRoute, OneShotRoute
-from localai.http.responses import CreateRoute, GetRoute, Kept
+from localai.http.responses import CountInputRoute, CreateRoute, GetRoute, Kept
 from localai.http.services import Services
 from localai.http.system import SystemEndpoints
 
@@ -160,6 +160,13 @@ def _responses(services: Services) -> Iterator[RouteRow]:
         replace(get, method="DELETE", streams=False),
     )
     one, talk = "/v1/responses/{response_id}", "/v1/conversations"
+    yield replace(
+        row,
+        path="/v1/responses/input_tokens",
+        endpoint=CountInputRoute(services),
+        summary="Count the tokens of what a response would be made from",
+        streams=False,
+    )
     yield replace(get, path=one, endpoint=GetRoute(services), summary="Show a stored response")
     yield replace(delete, path=one, endpoint=kept.route(kept.delete), summary="Forget a response")
     for method, path, handler, summary, body in (

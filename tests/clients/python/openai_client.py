@@ -90,6 +90,8 @@ def test_a_picture() -> None:
 
 def test_responses_go_on() -> None:
     first = client.responses.create(model=STARTER, input=SAY)
+    counted = client.responses.input_tokens.count(model=STARTER, input=SAY)
+    assert counted.input_tokens == first.usage.input_tokens  # type: ignore[union-attr]
     assert (first.output_text, first.status) == (SAID, "completed")
     then = client.responses.create(
         model=STARTER, input="What is 2 plus 3?", previous_response_id=first.id

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 from asked import PICTURE, QUESTION, SAID, SAY, STARTER, URL, Station, Verdict
-from pydantic_ai import Agent, BinaryContent, Embedder, ModelHTTPError, NativeOutput
+from pydantic_ai import (
+    Agent,
+    BinaryContent,
+    Embedder,
+    ModelHTTPError,
+    NativeOutput,
+    UsageLimitExceeded,
+    UsageLimits,
+)
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
 from pydantic_ai.messages import ThinkingPart
 from pydantic_ai.models.anthropic import AnthropicModel
@@ -76,6 +84,13 @@ def test_an_agent(model: Any) -> None:
     assert "sunny" in asyncio.run(run())
     assert station.asked == ["Rome", "Rome"]
     assert Agent(model).run_sync(SAY, message_history=answer.all_messages()).output == SAID
+
+
+@pytest.mark.parametrize("kind", ["responses", "anthropic"])
+def test_a_limit_is_checked_before_the_request(kind: str) -> None:
+    limits = UsageLimits(input_tokens_limit=3, count_tokens_before_request=True)
+    with pytest.raises(UsageLimitExceeded):
+        Agent(KINDS[kind](STARTER)).run_sync(SAY, usage_limits=limits)
 
 
 def test_a_typed_answer(model: Any) -> None:

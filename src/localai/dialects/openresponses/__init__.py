@@ -25,6 +25,7 @@ from localai.dialects.openresponses.queries import ItemQuery, StreamQuery, item_
 from localai.dialects.openresponses.requests import ResponsesBody
 from localai.dialects.openresponses.stored import (
     ResponsesSpelling,
+    encode_count,
     encode_deleted_response,
     encode_items,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "decode_items",
     "decode_metadata",
     "encode_conversation",
+    "encode_count",
     "encode_deleted_conversation",
     "encode_deleted_response",
     "encode_items",

@@ -11,6 +11,7 @@ from localai.dialects.openresponses.errors import error_event, failure
 from localai.dialects.openresponses.response import to_json
 from localai.dialects.openresponses.stream import DONE
 from localai.domain.errors import LocalAIError
+from localai.domain.vectors import TokenCount
 
 
 class _ItemId(msgspec.Struct):
@@ -50,6 +51,12 @@ class ResponsesSpelling:
             for i, event in enumerate(events)
         ]
         return to_json(whole), (*frames, DONE)
+
+
+def encode_count(count: TokenCount) -> bytes:
+    """Spell how many tokens a prompt is."""
+    counted = {"object": "response.input_tokens", "input_tokens": count.prompt_tokens}
+    return to_json(counted)
 
 
 def encode_items(items: Sequence[tuple[str, bytes]], *, has_more: bool) -> bytes:
