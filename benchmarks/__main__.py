@@ -12,13 +12,15 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import measures, report
+from benchmarks import dialects, measures, report
+
+ALL = measures.ALL | dialects.ALL
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", action="append", choices=list(measures.ALL), help="one measurement; repeatable"
+        "--only", action="append", choices=list(ALL), help="one measurement; repeatable"
     )
     parser.add_argument("--quick", action="store_true", help="a fifth of the samples")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
@@ -31,9 +33,9 @@ def main() -> None:
     effort = measures.Effort(0.2 if arguments.quick else 1.0)
     facts = report.machine() | {"quick": arguments.quick, "load_before": report.load()}
     rows: list[measures.Row] = []
-    for name in arguments.only or measures.ALL:
+    for name in arguments.only or ALL:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        found = uvloop.run(measures.ALL[name](effort))
+        found = uvloop.run(ALL[name](effort))
         print(report.table(found), file=sys.stderr, flush=True)
         rows += found
     facts |= {"load_after": report.load(), "date": time.strftime("%Y-%m-%d", time.gmtime())}
