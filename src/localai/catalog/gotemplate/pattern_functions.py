@@ -11,18 +11,13 @@ from typing import Final
 
 from localai.catalog.gotemplate.errors import FunctionFailed
 from localai.catalog.gotemplate.limits import checked_length, checked_list_length
-from localai.catalog.gotemplate.pattern_syntax import BadPattern
-from localai.catalog.gotemplate.patterns import Captures, Charge, Pattern, span
 from localai.catalog.gotemplate.values import Table
+from localai.regexp import BadPattern, Charge, Pattern, replaced, span
 
-_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|(?P<name>\w+)|\{(?P<braced>\w+)\})")
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
-_LONGEST_PATTERN: Final = 10_000
 
 
 def _pattern(source: str, charge: Charge) -> Pattern:
-    if len(source) > _LONGEST_PATTERN:
-        raise FunctionFailed(f"a pattern has at most {_LONGEST_PATTERN} characters")
     charge(len(source))
     try:
         return Pattern(source)
@@ -45,37 +40,9 @@ def _find_all(charge: Charge, source: str, text: str, count: int) -> list[str]:
     return [text[slice(*span(found))] for found in pattern.search_all(text, count, charge)]
 
 
-def _expanded(template: str, found: Captures, text: str, pattern: Pattern) -> str:
-    """Put groups where `$1`, `${1}` or `${name}` stand; an unknown one is empty."""
-
-    def group(reference: re.Match[str]) -> str:
-        if reference["dollar"]:
-            return "$"
-        name = reference["name"] or reference["braced"]
-        number = int(name[:5]) if name.isdecimal() else pattern.names.get(name, -1)
-        if not 0 <= 2 * number < len(found):
-            return ""
-        start, end = found[2 * number], found[2 * number + 1]
-        return "" if start is None or end is None else text[start:end]
-
-    return _REFERENCE.sub(group, template)
-
-
 def _replaced(charge: Charge, source: str, text: str, replacement: str, *, is_literal: bool) -> str:
     pattern = _pattern(source, charge)
-    pieces: list[str] = []
-    length, last, pos = 0, 0, 0
-    while pos <= len(text) and (found := pattern.search(text, pos, charge)):
-        start, end = span(found)
-        pieces.append(text[last:start])
-        if end > last or start == 0:  # no empty match right after another
-            new = replacement if is_literal else _expanded(replacement, found, text, pattern)
-            pieces.append(new)
-            length += len(new)
-            checked_length(len(text) + length)
-        last = end
-        pos = max(pos + 1, end)
-    return "".join((*pieces, text[last:]))
+    return replaced(pattern, text, replacement, charge, is_literal=is_literal, grown=checked_length)
 
 
 def _replace_all(charge: Charge, source: str, text: str, replacement: str) -> str:

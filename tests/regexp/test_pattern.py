@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localai.catalog.gotemplate.pattern_syntax import BadPattern
-from localai.catalog.gotemplate.patterns import Pattern
+from localai.regexp import BadPattern, Pattern, Steps, TooManySteps, replaced
+from localai.regexp.syntax import One
 
 
 def captures(pattern: str, text: str) -> tuple[int | None, ...] | None:
@@ -84,6 +84,60 @@ def test_groups_are_kept() -> None:
 def test_a_bad_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(BadPattern):
         Pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "beginning"),
+    [
+        (r"(?s)<tool_call>(.*?)</tool_call>", "<tool_call>"),
+        (r"\[(?P<name>a)bc*", "[ab"),
+        ("abc", "abc"),
+        ("(?i)abc", ""),
+        ("a|b", ""),
+        ("^a", ""),
+        ("[a]b[c-d]", "ab"),
+    ],
+)
+def test_a_pattern_knows_how_its_matches_begin(pattern: str, beginning: str) -> None:
+    assert Pattern(pattern).beginning == beginning
+
+
+def test_a_search_leaps_to_where_a_match_can_begin() -> None:
+    steps = Steps(1000)
+    found = Pattern("<x>(a*)").search("<" * 20_000 + "<x>aa" + "b" * 20_000, 0, steps)
+    assert found == (20_000, 20_005, 20_003, 20_005)
+    with pytest.raises(TooManySteps):
+        Pattern("[<]?x").search("<" * 20_000, 0, Steps(1000))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ranges"),
+    [
+        ("[a-cb-d]", ((97, 100),)),
+        (r"[^\x00-\x{10FFFF}]", ()),
+        (r"[^\d]", ((0, 47), (58, 0x10FFFF))),
+        (".", ((0, 9), (11, 0x10FFFF))),
+        ("(?s).", ((0, 0x10FFFF),)),
+        (r"\s", ((9, 10), (12, 13), (32, 32))),
+        (r"\pL", None),
+    ],
+)
+def test_which_characters_pass_is_known(pattern: str, ranges: object) -> None:
+    one = Pattern(pattern).tree
+    assert isinstance(one, One)
+    assert one.ranges == ranges
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "replacement", "expected"),
+    [
+        ("(a)(?P<x>b)?", "ab a", "<$1${x}$$>", "<ab$> <a$>"),
+        ("b*", "abc", "-", "-a-c-"),
+        ("^", "ab", "x", "xab"),
+    ],
+)
+def test_matches_are_replaced(pattern: str, text: str, replacement: str, expected: str) -> None:
+    assert replaced(Pattern(pattern), text, replacement, Steps(1000)) == expected
 
 
 def test_what_takes_ages_elsewhere_takes_few_steps() -> None:

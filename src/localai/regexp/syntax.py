@@ -1,4 +1,4 @@
-r"""Reads a regular expression in Go's syntax.
+r"""Reads a regular expression in Go's syntax into a tree.
 
 Source: the documentation of Go's regexp/syntax. Scripts (`\p{Greek}`) are not supported.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,11 +52,24 @@ class BadPattern(ValueError):
     """A pattern is not one of Go's."""
 
 
+Ranges = tuple[tuple[int, int], ...]
+"""First and last code point of each range of characters, in order and apart from each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class One:
-    """One character that passes a test."""
+    """One character that passes a test; `ranges` are all such characters, None if not known."""
 
     test: Test
+    ranges: Ranges | None = None
+
+    @property
+    def literal(self) -> str:
+        """The character, when it is the only one that passes; else an empty text."""
+        if self.ranges is None or len(self.ranges) != 1:
+            return ""
+        ((first, last),) = self.ranges
+        return chr(first) if first == last else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +135,8 @@ _AT_START: Final = Assert(lambda _, pos: pos == 0)
 _AT_END: Final = Assert(lambda text, pos: pos == len(text))
 _AT_LINE_START: Final = Assert(lambda text, pos: pos == 0 or text[pos - 1] == "\n")
 _AT_LINE_END: Final = Assert(lambda text, pos: pos == len(text) or text[pos] == "\n")
+_ANYTHING: Final = One(bool, ((0, _LAST_RUNE),))
+_NO_LINE_END: Final = One(lambda char: char != "\n", ((0, 9), (11, _LAST_RUNE)))
 _EDGES: Final = {
     "A": _AT_START,
     "z": _AT_END,
@@ -130,11 +145,36 @@ _EDGES: Final = {
 }
 
 
-def _category(name: str, *, negated: bool) -> Test:
+def _merged(ranges: Iterable[tuple[int, int]]) -> Ranges:
+    """Bring ranges in order, and those that touch together."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+def _others(ranges: Ranges) -> Ranges:
+    """Give all characters outside of these."""
+    starts = [0, *(last + 1 for _, last in ranges)]
+    ends = [*(first - 1 for first, _ in ranges), _LAST_RUNE]
+    return tuple((start, end) for start, end in zip(starts, ends, strict=True) if start <= end)
+
+
+def _one_of(members: frozenset[str], *, negated: bool) -> One:
+    ranges = _merged((ord(char), ord(char)) for char in members)
+    if negated:
+        return One(lambda char: char not in members, _others(ranges))
+    return One(members.__contains__, ranges)
+
+
+def _category(name: str, *, negated: bool) -> One:
     if name != "Any" and name[0] not in _CATEGORIES:
         raise BadPattern(f"\\p{{{name}}} is not supported: use a general category such as \\pL")
     prefix = "" if name == "Any" else name
-    return lambda char: unicodedata.category(char).startswith(prefix) != negated
+    return One(lambda char: unicodedata.category(char).startswith(prefix) != negated)
 
 
 def _either_case(test: Test) -> Test:
@@ -221,9 +261,9 @@ class _Parser:
             case "(":
                 return self._group()
             case "[":
-                return self._one(self._class())
+                return self._class()
             case ".":
-                return One(lambda char: char != "\n") if "s" not in self._flags else One(bool)
+                return _ANYTHING if "s" in self._flags else _NO_LINE_END
             case "^":
                 return _AT_LINE_START if "m" in self._flags else _AT_START
             case "$":
@@ -232,18 +272,17 @@ class _Parser:
                 if self._peek() in _EDGES:
                     self.pos += 1
                     return _EDGES[self.source[self.pos - 1]]
-                return self._one(self._escape())
+                escaped = self._escape()
+                return self._literal(escaped) if isinstance(escaped, str) else self._cased(escaped)
             case _:
                 return self._literal(char)
 
-    def _one(self, test: Test | str) -> Node:
-        if isinstance(test, str):
-            return self._literal(test)
-        return One(_either_case(test) if "i" in self._flags else test)
+    def _cased(self, one: One) -> One:
+        return One(_either_case(one.test)) if "i" in self._flags else one
 
     def _literal(self, char: str) -> Node:
         if "i" not in self._flags:
-            return One(char.__eq__)
+            return One(char.__eq__, ((ord(char), ord(char)),))
         variants = {char, char.lower(), char.upper()}
         return One(lambda other: other in variants or other.lower() in variants)
 
@@ -271,8 +310,8 @@ class _Parser:
         self._flags = outer
         return Group(inner, number) if number else inner
 
-    def _escape(self) -> Test | str:
-        """Read what follows a backslash: a character, or a test for one of many."""
+    def _escape(self) -> One | str:
+        """Read what follows a backslash: a character, or one of many."""
         if found := self._take(_CODE):
             code = int(found[1] or found[2] or found[3], 8 if found[3] else 16)
             if code > _LAST_RUNE:
@@ -284,49 +323,66 @@ class _Parser:
         char = self._peek()
         self.pos += 1
         if char.lower() in _SETS:
-            members, wanted = _SETS[char.lower()], char.islower()
-            return lambda char: (char in members) == wanted
+            return _one_of(_SETS[char.lower()], negated=char.isupper())
         if char in _CONTROLS:
             return _CONTROLS[char]
         if not char or char.isalnum() or not char.isascii():
             raise BadPattern(f"invalid escape sequence: \\{char}")
         return char
 
-    def _class(self) -> Test:
+    def _class(self) -> One:
         """Read a set of characters up to its closing bracket."""
         negated = self._peek() == "^"
         self.pos += negated
-        tests: list[Test] = []
+        items: list[One] = []
         is_first = True
         while is_first or self._peek() != "]":
             is_first = False
             item = self._class_item()
             if not isinstance(item, str):
-                tests.append(item)
-            elif self._peek() == "-" and self.source[self.pos + 1 : self.pos + 2] not in {"]", ""}:
-                self.pos += 1
-                last = self._class_item()
-                if not isinstance(last, str) or last < item:
-                    raise BadPattern("invalid range in a character class")
-                tests.append(lambda char, first=item, last=last: first <= char <= last)  # type: ignore[misc]
-            else:
-                tests.append(item.__eq__)
+                items.append(self._cased(item))
+                continue
+            items.append(self._cased(_between(item, self._last_of_range(item))))
         self.pos += 1
-        if "i" in self._flags:
-            tests = [_either_case(test) for test in tests]
-        return lambda char: any(test(char) for test in tests) != negated
+        tests = [item.test for item in items]
+        return One(
+            lambda char: any(test(char) for test in tests) != negated,
+            _joined(items, negated=negated),
+        )
 
-    def _class_item(self) -> Test | str:
+    def _last_of_range(self, first: str) -> str:
+        """Read the end of a range such as `a-z`; without one, the first character is its end."""
+        if self._peek() != "-" or self.source[self.pos + 1 : self.pos + 2] in {"]", ""}:
+            return first
+        self.pos += 1
+        last = self._class_item()
+        if not isinstance(last, str) or last < first:
+            raise BadPattern("invalid range in a character class")
+        return last
+
+    def _class_item(self) -> One | str:
         if self.source.startswith("[:", self.pos):
             end = self.source.find(":]", self.pos)
             name = self.source[self.pos + 2 : end] if end >= 0 else ""
             if name.removeprefix("^") not in _POSIX:
                 raise BadPattern(f"invalid character class: [:{name}:]")
             self.pos = end + 2
-            members, wanted = _POSIX[name.removeprefix("^")], not name.startswith("^")
-            return lambda char: (char in members) == wanted
+            return _one_of(_POSIX[name.removeprefix("^")], negated=name.startswith("^"))
         char = self._peek()
         if not char:
             raise BadPattern("missing closing ]")
         self.pos += 1
         return self._escape() if char == "\\" else char
+
+
+def _between(first: str, last: str) -> One:
+    return One(lambda char: first <= char <= last, ((ord(first), ord(last)),))
+
+
+def _joined(items: list[One], *, negated: bool) -> Ranges | None:
+    found: list[tuple[int, int]] = []
+    for item in items:
+        if item.ranges is None:
+            return None
+        found += item.ranges
+    return _others(_merged(found)) if negated else _merged(found)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from localai.catalog.gotemplate.pattern_syntax import (
+from localai.regexp.syntax import (
     Assert,
     BadPattern,
     Choice,
@@ -28,7 +28,9 @@ Charge = Callable[[int], None]
 Captures = tuple[int | None, ...]
 """Start and end of the whole match, then of each group; None for a group that took no part."""
 
+LONGEST_PATTERN: Final = 10_000
 _LARGEST_PROGRAM: Final = 10_000
+_CHARACTERS_PER_STEP: Final = 50
 _OPERATIONS_PER_STEP: Final = 2
 
 # What a machine does at one place of its program
@@ -37,10 +39,18 @@ _Operation = tuple[int, Callable[[str], bool] | Assert | int | None, int]
 
 
 class Pattern:
-    """A pattern that can be looked for; `names` are the numbers of the named groups."""
+    """A pattern that can be looked for. Raises BadPattern.
+
+    `names` are the numbers of the named groups; `beginning` is what every match begins with.
+    """
 
     def __init__(self, source: str) -> None:
+        if len(source) > LONGEST_PATTERN:
+            raise BadPattern(f"a pattern has at most {LONGEST_PATTERN} characters")
+        self.source = source
         tree, self.names, self._groups = parse_pattern(source)
+        self.tree: Node = tree
+        self.beginning = _beginning(tree)
         self._program: list[_Operation] = []
         self._compile(Group(tree, 0))
         self._emit(_MATCH)
@@ -51,8 +61,13 @@ class Pattern:
         nothing: Captures = (None,) * (2 * self._groups + 2)
         threads: list[tuple[int, Captures]] = []
         seen: set[int] = set()
-        for pos in range(start, len(text) + 1):
+        pos = start - 1
+        while (pos := pos + 1) <= len(text):
             if matched is None:
+                if not threads:
+                    pos = self._leap(text, pos, charge)
+                    if pos > len(text):
+                        break
                 self._add(threads, seen, (0, nothing), text, pos)
             elif not threads:
                 break
@@ -68,6 +83,15 @@ class Pattern:
                     self._add(following, seen, (place + 1, captures), text, pos + 1)
             threads = following
         return matched
+
+    def _leap(self, text: str, start: int, charge: Charge) -> int:
+        """Give the first place where a match can begin; behind the text if there is none."""
+        if not self.beginning:
+            return start
+        found = text.find(self.beginning, start)
+        first = found if found >= 0 else len(text) + 1
+        charge((first - start) // _CHARACTERS_PER_STEP)
+        return first
 
     def search_all(self, text: str, count: int, charge: Charge) -> Iterator[Captures]:
         """Find matches that do not overlap, at most `count` if that is not negative."""
@@ -178,6 +202,31 @@ class Pattern:
             self._compile(node.inner)
         for split in splits:
             self._aim(split, split + 1, len(self._program), is_lazy=node.is_lazy)
+
+
+def _beginning(node: Node) -> str:
+    """Give the text that all matches of `node` begin with, as far as that is easily seen."""
+    text, _ = _certain(node)
+    return text
+
+
+def _certain(node: Node) -> tuple[str, bool]:
+    """Give how a match begins, and whether that is all of it."""
+    match node:
+        case One():
+            return node.literal, bool(node.literal)
+        case Group():
+            return _certain(node.inner)
+        case Sequence():
+            text = ""
+            for item in node.items:
+                more, is_all = _certain(item)
+                text += more
+                if not is_all:
+                    return text, False
+            return text, True
+        case _:
+            return "", False
 
 
 def span(captures: Captures) -> tuple[int, int]:
