@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -102,6 +102,7 @@ def make_scripted(
     path: Path | str,
     pieces: Sequence[str],
     *,
+    after: Mapping[str, Sequence[str]] | None = None,
     template: str | None = HERMES,
     context_length: int = 2048,
     name: str | None = None,
@@ -110,10 +111,12 @@ def make_scripted(
 
     Attention and feed-forward are zero and embeddings one-hot, so the next token depends on the
     last one only: `pieces` in order, then the end of the turn. Pieces must differ from each other
-    and from single bytes.
+    and from single bytes. `after` has other answers, by the one character that a prompt ends in.
     """
     spell = byte_tokens()
-    words = ["".join(spell[byte] for byte in piece.encode()) for piece in pieces]
+    answers = {"\n": pieces, **(after or {})}
+    said = [piece for answer in answers.values() for piece in answer]
+    words = ["".join(spell[byte] for byte in piece.encode()) for piece in said]
     tokens = _padded([*spell, *SPECIAL, *words])
     size = len(tokens)
     shape = Shape(
@@ -122,13 +125,15 @@ def make_scripted(
     writer = _writer(path, shape, context_length=context_length, name=name)
     _add_vocabulary(writer, tokens, used=256 + len(SPECIAL) + len(words), template=template)
 
-    first = 256 + len(SPECIAL)
-    chain = [NEWLINE, *range(first, first + len(words)), TURN_END]
     following = np.zeros((size, size), np.float32)  # row: next token; column: last token
     following[TURN_END, :] = 2.0  # RMSNorm scales a one-hot by sqrt(size): a logit of about 36
-    for last, then in pairwise(chain):
-        following[TURN_END, last] = 0.0
-        following[then, last] = 2.0
+    first = 256 + len(SPECIAL)
+    for begin, answer in answers.items():
+        chain = [ord(begin), *range(first, first + len(answer)), TURN_END]
+        first += len(answer)
+        for last, then in pairwise(chain):
+            following[TURN_END, last] = 0.0
+            following[then, last] = 2.0
     tensors = {
         name: np.zeros(dims, np.float32) for name, dims in _layer_shapes(shape, layer=0).items()
     }

@@ -13,7 +13,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "model_files.md").rea
 def acted_on(keys: Mapping[str, Key | Section], prefix: str = "") -> Iterator[str]:
     for name, key in keys.items():
         if isinstance(key, Section):
-            inner = "" if name == "parameters" else f"{name}."
+            inner = "" if name == "parameters" else f"{prefix}{name}."
             yield from acted_on(key.keys, inner)
         elif key.place not in {Place.LATER, Place.NOTHING}:
             yield prefix + name

@@ -282,9 +282,7 @@ def test_unknown_keys_name_the_nearest_known(text: str, says: str) -> None:
     assert says in models.warnings[0]
 
 
-@pytest.mark.parametrize(
-    "text", ["pipeline: {llm: x}", "function: {grammar: {disable: true}}", "cutstrings: [a]"]
-)
+@pytest.mark.parametrize("text", ["pipeline: {llm: x}", "cutstrings: [a]"])
 def test_what_only_localai_does_is_a_warning(text: str) -> None:
     models = read(f"name: a\n{text}\n")
     assert len(models.specs) == len(models.warnings) == 1

@@ -30,6 +30,7 @@ from localai.domain.vectors import (
     TokenizeRequest,
     Tokens,
 )
+from localai.wire.functions import FunctionSettings, function_settings
 from localai.wire.messages import LoadRequest, ModelFacts
 from localai.worker.options import read_options
 
@@ -68,7 +69,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Backend:
     """A model of transformers on PyTorch."""
 
-    def __init__(self, loaded: _Loaded) -> None:
+    def __init__(self, loaded: _Loaded, functions: FunctionSettings) -> None:
         self._loaded = loaded
         self._text: TextModel | None = None
         if loaded.generates:
@@ -79,6 +80,7 @@ class Backend:
                 loaded.tokenizer,
                 context_size=loaded.facts.context_size,
                 slots=loaded.facts.slots,
+                functions=functions,
             )
 
     @classmethod
@@ -90,7 +92,8 @@ class Backend:
                 f"quantization is {options.quantization!r}; this engine has {', '.join(_BITS)}."
             )
             raise SpecInvalid(message)
-        return cls(await asyncio.to_thread(_load, request, options))
+        loaded = await asyncio.to_thread(_load, request, options)
+        return cls(loaded, function_settings(request.settings))
 
     @property
     def facts(self) -> ModelFacts:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 import xllamacpp as x
 
 from localai.domain.errors import SpecInvalid, StartFailed, Unsupported
+from localai.wire.functions import function_settings
 from localai.wire.messages import LoadRequest, ModelFacts
 from localai.worker.llama_server import LlamaServer, LlamaServerTasks, Purpose
 from localai.worker.runtime import in_thread
@@ -459,7 +460,11 @@ class Backend(LlamaServerTasks):
             hint = "The last lines of its log say why."
             raise StartFailed(message, hint=hint) from error
         client = LlamaServer(
-            server.listening_address, key=key, slots=params.n_parallel, purpose=parameters.purpose
+            server.listening_address,
+            key=key,
+            slots=params.n_parallel,
+            purpose=parameters.purpose,
+            functions=function_settings(request.settings),
         )
         properties = await client.properties()
         facts = ModelFacts(

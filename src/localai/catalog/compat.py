@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from localai.catalog import values
+from localai.catalog import functions, values
+from localai.catalog.functions import FunctionKey
 from localai.catalog.values import BadValue, Reader
 from localai.catalog.yaml_nodes import Mapping as MappingNode
 from localai.catalog.yaml_nodes import Node, Sequence
@@ -29,6 +30,8 @@ class Place(Enum):
     SAMPLING = "a field of Sampling"
     SETTING = "an engine setting"
     TEMPLATE = "a part of the prompt templates"
+    FUNCTION = "a field of FunctionSettings"
+    INSTEAD = "without effect here; its name is what to say of it"
     NOTHING = "read by people or other programs; nothing to do here"
     LATER = "LocalAI acts on it, this version does not: worth a warning"
 
@@ -192,16 +195,18 @@ TEMPLATE: Final = Section(
     }
 )
 
+
+def _function(keys: Mapping[str, FunctionKey]) -> dict[str, Key]:
+    return {name: Key(Place.FUNCTION, key.field, key.read) for name, key in keys.items()}
+
+
 FUNCTION: Final = Section(
-    _all(
-        LATER,
-        "disable_no_action no_action_function_name no_action_description_name function_name_key "
-        "function_arguments_key response_regex json_regex_match argument_regex "
-        "argument_regex_key_name argument_regex_value_name replace_function_results "
-        "replace_llm_results capture_llm_results xml_format_preset xml_format "
-        "automatic_tool_parsing_fallback disable_peg_parser grammar return_name_in_function_response",
-    ),
-    Place.LATER,
+    {
+        **_function(functions.KEYS),
+        "grammar": Section(_function(functions.GRAMMAR_KEYS)),
+        "disable_peg_parser": Key(Place.INSTEAD, functions.ONE_PARSER, values.flag),
+        "return_name_in_function_response": NOTHING,  # it is what LocalAI always does by now
+    }
 )
 
 REASONING: Final = Section(

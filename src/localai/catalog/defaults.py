@@ -28,6 +28,7 @@ from localai.domain.generation import (
 )
 from localai.domain.parts import Media, Message, Role, Text
 from localai.hardware import Hardware
+from localai.wire.functions import function_settings, offered_tools
 
 TEMPLATE_VARIABLES: Final = "chat_template_kwargs"  # in settings and in engine_options
 DEFAULT_BACKEND: Final = "llama-cpp"
@@ -127,7 +128,9 @@ def _prompt(request: GenerationRequest, spec: ModelSpec) -> Prompt:
         return prompt
     if templates is not None and templates.renders_chat:
         _refuse_media(prompt, spec)
-        return Completion(text=render_chat(replace(request, prompt=prompt), templates))
+        told = replace(request, prompt=prompt)
+        tools = offered_tools(request, function_settings(spec.settings))
+        return Completion(text=render_chat(told, templates, tools=tools))
     return _with_system(prompt, spec.system_prompt)
 
 

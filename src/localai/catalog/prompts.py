@@ -20,10 +20,10 @@ from localai.domain.generation import (
     Edit,
     GenerationRequest,
     PlainText,
-    ToolMode,
     ToolSpec,
 )
 from localai.domain.parts import Media, MediaKind, Message, Role, Text, ToolCall, ToolResult
+from localai.wire.functions import FunctionSettings, offered_tools
 
 MEDIA_MARKER: Final = "<__media__>"
 """Stands for one image or sound, until the engine says what it wants there."""
@@ -168,16 +168,20 @@ def render_chat(
     request: GenerationRequest,
     templates: PromptTemplates,
     *,
+    tools: tuple[ToolSpec, ...] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> str:
     """Give the prompt of a conversation: each message rendered, joined, and wrapped.
+
+    `tools` are those that may be called, None for those of the request.
 
     The function template wraps when tools may be called, else the chat template; without either,
     the joined messages are the prompt. Raises SpecInvalid when a template fails.
     """
     if not isinstance(request.prompt, Chat):
         raise TypeError("render_chat renders conversations only")
-    tools = _active_tools(request)
+    if tools is None:
+        tools = offered_tools(request, FunctionSettings())
     has_grammar = bool(tools) or not isinstance(request.output, PlainText)
     texts: list[str] = []
     suppresses_system_prompt = False
@@ -203,16 +207,6 @@ def render_chat(
         ReasoningEffort=request.reasoning_effort or "",
         Metadata=dict(metadata or {}),
     )
-
-
-def _active_tools(request: GenerationRequest) -> tuple[ToolSpec, ...]:
-    match request.tool_policy.mode:
-        case ToolMode.NONE:
-            return ()
-        case ToolMode.NAMED:
-            return tuple(tool for tool in request.tools if tool.name == request.tool_policy.name)
-        case ToolMode.AUTO | ToolMode.REQUIRED:
-            return request.tools
 
 
 def _wrapped(

@@ -13,7 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from localai.catalog import compat, values
+import msgspec
+
+from localai.catalog import compat, functions, values
 from localai.catalog.compat import Key, Place, Section
 from localai.catalog.spec import ModelSpec
 from localai.catalog.template_files import read_templates
@@ -21,6 +23,7 @@ from localai.catalog.values import BadValue
 from localai.catalog.yaml_nodes import Mapping as MappingNode
 from localai.catalog.yaml_nodes import Node, Scalar, Sequence, YamlProblem, documents
 from localai.domain.generation import Sampling
+from localai.wire.functions import SETTING
 
 LARGEST_FILE_BYTES: Final = 1_000_000
 
@@ -107,6 +110,7 @@ class _Entry:
         self._sampling: dict[str, Any] = {}
         self._settings: dict[str, Any] = {}
         self._templates: dict[str, Any] = {}
+        self._function: dict[str, Any] = {}
 
     def read(self, node: Node) -> ModelSpec | None:
         """Give the spec, or None when there are problems."""
@@ -121,6 +125,10 @@ class _Entry:
         if not self.name and not self._has_problem("name"):
             line = node.lines.get("name", node.line)
             self._problem(line, "name", "is missing; it is what requests call the model.")
+        for key, why in functions.contradictions(self._function):
+            section = node.entries["function"]
+            assert isinstance(section, MappingNode)
+            self._problem(section.lines.get(key, section.line), f"function.{key}", why)
         model_path = None if self.problems else self._model_path(node)
         return None if self.problems else self._build(node, model_path)
 
@@ -135,6 +143,8 @@ class _Entry:
             origin=origin,
         )
         self.warnings.extend(templates.problems if templates else ())
+        if self._function:
+            self._settings[SETTING] = msgspec.to_builtins(functions.section(self._function))
         return ModelSpec(
             **fields,
             model_path=None if self._spec.get("alias") else model_path,
@@ -206,9 +216,13 @@ class _Entry:
         try:
             value = key.read(child)
         except BadValue as bad:
-            self._problem(line, path, str(bad))
+            self._problem(bad.line or line, path, str(bad))
             return
         if value is None:
+            return
+        if key.place is Place.INSTEAD:
+            if value:
+                self._warn(line, path, key.name)
             return
         named = value if isinstance(value, tuple) else (value,)
         if (key.is_file or key.name == "model") and any(map(values.is_address, named)):
@@ -228,6 +242,8 @@ class _Entry:
             self._settings[key.name] = value
         elif key.place is Place.TEMPLATE:
             self._templates[key.name] = value
+        elif key.place is Place.FUNCTION:
+            self._function[key.name] = value
         elif key.name == "stop":  # `stopwords` and `parameters.stop` add up
             self._spec["stop"] = tuple(dict.fromkeys((*self._spec.get("stop", ()), *value)))
         else:

@@ -21,7 +21,11 @@ NO = frozenset({"false", "no", "off", "n", "0"})
 
 
 class BadValue(Exception):
-    """A value cannot be used; the text says why."""
+    """A value cannot be used; the text says why, and `line` where, if not where its key stands."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 def _scalar(node: Node, wanted: str) -> str:

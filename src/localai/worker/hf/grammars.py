@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from localai.domain.errors import InvalidRequest, Unsupported
@@ -11,7 +10,6 @@ from localai.domain.generation import (
     Grammar,
     JsonSchema,
     JsonValue,
-    ToolMode,
 )
 
 if TYPE_CHECKING:
@@ -53,9 +51,7 @@ class Grammars:
             return compiler.compile_grammar(_grammar(xgrammar, request))
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0].partition("] ")[2] or str(error)
-            param = "tools" if _forces_call(request) else "response_format"
-            if isinstance(request.output, Grammar):
-                param = "grammar"
+            param = "grammar" if isinstance(request.output, Grammar) else "response_format"
             message = f"The form of the answer cannot be compiled: {reason.rpartition(': ')[2]}"
             raise InvalidRequest(f"{message.rstrip('.')}.", param=param) from error
 
@@ -97,14 +93,7 @@ class Mask:
         return bool(self._matcher.is_terminated())
 
 
-def _forces_call(request: GenerationRequest) -> bool:
-    forced = request.tool_policy.mode in (ToolMode.REQUIRED, ToolMode.NAMED)
-    return forced and bool(request.tools)
-
-
 def _key(request: GenerationRequest) -> str:
-    if _forces_call(request):
-        return f"{request.tool_policy} {request.tools}"
     match request.output:
         case JsonValue():
             return "json"
@@ -118,8 +107,6 @@ def _key(request: GenerationRequest) -> str:
 
 def _grammar(xgrammar: Any, request: GenerationRequest) -> Any:
     schema = xgrammar.Grammar.from_json_schema
-    if _forces_call(request):
-        return _calls(xgrammar, request)
     match request.output:
         case JsonSchema(schema=text):
             return schema(text, any_whitespace=False)
@@ -127,28 +114,3 @@ def _grammar(xgrammar: Any, request: GenerationRequest) -> Any:
             return xgrammar.Grammar.from_ebnf(gbnf)
         case _:
             return xgrammar.Grammar.builtin_json_grammar()
-
-
-def _calls(xgrammar: Any, request: GenerationRequest) -> Any:
-    """One call in the Hermes form, which is what the parser reads."""
-    policy = request.tool_policy
-    offered = [tool for tool in request.tools if policy.name in (None, tool.name)]
-    call = {
-        "anyOf": [
-            {
-                "type": "object",
-                "properties": {
-                    "name": {"const": tool.name},
-                    "arguments": json.loads(tool.parameters) or {"type": "object"},
-                },
-                "required": ["name", "arguments"],
-                "additionalProperties": False,
-            }
-            for tool in offered
-        ]
-    }
-    fixed = xgrammar.Grammar.from_ebnf
-    body = xgrammar.Grammar.from_json_schema(json.dumps(call), any_whitespace=False)
-    return xgrammar.Grammar.concat(
-        fixed(r'root ::= "<tool_call>\n"'), body, fixed(r'root ::= "\n</tool_call>"')
-    )

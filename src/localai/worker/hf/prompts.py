@@ -10,7 +10,7 @@ from jinja2.exceptions import TemplateError
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.generation import Chat, Completion, GenerationRequest, ToolMode
 from localai.domain.parts import Media, Message, Reasoning, Role, Text, ToolCall, ToolResult
-from localai.worker.parsers.hermes import describe_tools
+from localai.worker.tool_use import ToolUse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _KWARGS = "chat_template_kwargs"  # in engine_options, as JSON text
 
 
-def render(request: GenerationRequest, tokenizer: Any) -> list[int]:
+def render(request: GenerationRequest, tokenizer: Any, use: ToolUse) -> list[int]:
     """The prompt's token ids. Raises RequestError for what the model has no form for."""
     prompt = request.prompt
     if isinstance(prompt, Completion):
@@ -34,7 +34,9 @@ def render(request: GenerationRequest, tokenizer: Any) -> list[int]:
     tools = [] if request.tool_policy.mode is ToolMode.NONE else list(request.tools)
     messages = prompt.messages
     if tools and not knows_tools(tokenizer):
-        messages, tools = describe_tools(messages, tools), []
+        told = use.told(request).prompt
+        assert isinstance(told, Chat)
+        messages, tools = told.messages, []
     turns = [turn for message in messages for turn in _turns(message)]
     goes_on = bool(turns) and turns[-1]["role"] == "assistant" and "tool_calls" not in turns[-1]
     try:

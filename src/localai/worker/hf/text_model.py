@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localai.domain.errors import ContextTooLong, InvalidRequest, Unsupported
 from localai.domain.events import Event, Finished, Started, Timings, Usage
-from localai.domain.generation import Chat, ToolMode
+from localai.domain.generation import Chat
 from localai.domain.vectors import (
     DetokenizeRequest,
     PlainAnswer,
@@ -17,24 +17,40 @@ from localai.domain.vectors import (
     TokenizeRequest,
     Tokens,
 )
+from localai.wire.call_formats import with_known_formats
 from localai.worker.hf.choosing import Chooser, refuse_unknown
 from localai.worker.hf.grammars import Grammars
 from localai.worker.hf.pieces import Pieces
-from localai.worker.hf.prompts import render
+from localai.worker.hf.prompts import knows_tools, render
 from localai.worker.hf.running import Choice, Run, Teller, run_generate
-from localai.worker.parsers.hermes import HermesCalls
 from localai.worker.stop_guard import StopGuard
+from localai.worker.tool_use import ToolUse, may_call, must_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from localai.domain.generation import GenerationRequest
+    from localai.wire.functions import FunctionSettings
+    from localai.worker.parsers.call_stream import CallStream
 
 
 class TextModel:
-    """Generates with `model`, whose context holds `context_size` tokens, `slots` calls at a time."""
+    """Generates with `model`, whose context holds `context_size` tokens, `slots` calls at a time.
 
-    def __init__(self, model: Any, tokenizer: Any, *, context_size: int, slots: int) -> None:
+    `functions` is how the model file wants tools to be called; calls are looked for in all forms
+    that models are known to use.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        context_size: int,
+        slots: int,
+        functions: FunctionSettings,
+    ) -> None:
+        self._tools = ToolUse(with_known_formats(functions))
         self._model = model
         self._tokenizer = tokenizer
         self._context_size = context_size
@@ -44,9 +60,7 @@ class TextModel:
 
     async def count(self, request: GenerationRequest) -> TokenCount:
         """The size of the prompt."""
-        return TokenCount(
-            prompt_tokens=len(await asyncio.to_thread(render, request, self._tokenizer))
-        )
+        return TokenCount(prompt_tokens=len(await asyncio.to_thread(self._render, request)))
 
     async def tokenize(self, request: TokenizeRequest) -> Tokens:
         """The token ids of a text."""
@@ -64,7 +78,7 @@ class TextModel:
             raise Unsupported(
                 "This engine gives no log probabilities of a prompt.", feature="echo", param="echo"
             )
-        ids = await asyncio.to_thread(render, request, self._tokenizer)
+        ids = await asyncio.to_thread(self._render, request)
         if not ids:
             raise InvalidRequest("The prompt is empty: it has no token.", param="prompt")
         room = self._context_size - len(ids)
@@ -72,8 +86,8 @@ class TextModel:
             raise ContextTooLong(limit=self._context_size, requested=len(ids))
         wanted = request.max_tokens
         most = room if wanted is None or wanted < 0 else min(room, wanted)
+        request, parser = self._with_calls(request)
         make_mask = await asyncio.to_thread(self._grammars.mask, request)
-        parser = _parser(request)
         async with self._places:
             async for batch in self._run(request, ids, most, make_mask):
                 yield (
@@ -81,6 +95,21 @@ class TextModel:
                     if parser is None
                     else [found for event in batch for found in parser.feed(event)]
                 )
+
+    def _render(self, request: GenerationRequest) -> list[int]:
+        return render(request, self._tokenizer, self._tools)
+
+    def _with_calls(
+        self, request: GenerationRequest
+    ) -> tuple[GenerationRequest, CallStream | None]:
+        """The request with the grammar of its calls, where they are in our form, and their reader."""
+        if not may_call(request):
+            return request, None
+        is_own = isinstance(request.prompt, Chat) and knows_tools(self._tokenizer)
+        if is_own and not must_call(request):
+            return request, self._tools.sought(request)
+        held = self._tools.held(request)
+        return held.request, held.calls
 
     async def _run(
         self, request: GenerationRequest, ids: Sequence[int], most: int, make_mask: Any
@@ -163,14 +192,6 @@ class TextModel:
     def _name(self, token_id: int) -> tuple[str, bytes]:
         text: str = self._tokenizer.decode([token_id])
         return text, text.encode()
-
-
-def _parser(request: GenerationRequest) -> HermesCalls | None:
-    """What finds tool calls in the text, where calls may be made at all."""
-    may_call = bool(request.tools) and request.tool_policy.mode is not ToolMode.NONE
-    if not may_call or not isinstance(request.prompt, Chat):
-        return None
-    return HermesCalls(parallel=request.tool_policy.parallel)
 
 
 def _ends(model: Any, tokenizer: Any) -> frozenset[int]:

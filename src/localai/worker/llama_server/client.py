@@ -21,7 +21,7 @@ from localai.domain.events import (
     FinishReason,
     TokenLogprob,
 )
-from localai.domain.generation import Chat, Completion, GenerationRequest, PlainText, ToolMode
+from localai.domain.generation import Chat, Completion, GenerationRequest
 from localai.domain.parts import Text
 from localai.domain.vectors import (
     DetokenizeRequest,
@@ -34,10 +34,11 @@ from localai.domain.vectors import (
     TokenizeRequest,
     Tokens,
 )
+from localai.wire.functions import FunctionSettings
 from localai.worker.llama_server import chunks, requests, vectors
-from localai.worker.llama_server.calls_or_form import call_or_answer, may_call_or_answer
-from localai.worker.llama_server.forced_calls import ForcedCalls, must_call
-from localai.worker.parsers.hermes import HermesCalls, describe_tools
+from localai.worker.llama_server.calls_or_form import call_or_answer
+from localai.worker.llama_server.forced_calls import ForcedCalls
+from localai.worker.llama_server.tool_plan import ToolPlans
 from localai.worker.stop_guard import StopGuard
 
 if TYPE_CHECKING:
@@ -60,16 +61,23 @@ class Purpose(StrEnum):
 class LlamaServer:
     """One llama-server at `address`: `unix:///path.sock` or `http://host:port`.
 
-    `slots` is its number of parallel sequences; more choices than that run in turns.
+    `slots` is its number of parallel sequences; more choices than that run in turns. `functions`
+    is how the model file wants tools to be called.
     """
 
     def __init__(
-        self, address: str, *, key: str, slots: int, purpose: Purpose = Purpose.GENERATE
+        self,
+        address: str,
+        *,
+        key: str,
+        slots: int,
+        purpose: Purpose = Purpose.GENERATE,
+        functions: FunctionSettings | None = None,
     ) -> None:
         self._slots = slots
         self._purpose = purpose
         self._context_size = 0  # tokens; `properties` finds it out
-        self._knows_tools = True  # whether the template does; `properties` finds it out
+        self._tools = ToolPlans(functions or FunctionSettings(), self._post)
         self._forced_calls = ForcedCalls(self._stream, self._post)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
         headers = {"Authorization": f"Bearer {key}"}
@@ -99,9 +107,8 @@ class LlamaServer:
         async with self._session.get(f"{self._base}/props") as response:
             properties: dict[str, Any] = msgspec.json.decode(await response.read())
         self._context_size = properties["default_generation_settings"]["n_ctx"]
-        self._knows_tools = bool(
-            properties.get("chat_template_caps", {}).get("supports_tools", True)
-        )
+        known = properties.get("chat_template_caps", {})
+        self._tools.knows_tools = bool(known.get("supports_tools", True))
         return properties
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
@@ -109,31 +116,26 @@ class LlamaServer:
 
         Raises RequestError and EngineFailed.
         """
-        either = may_call_or_answer(request)
-        request, calls_in_text = self._with_tools(request)
+        plan = await self._tools.plan(request)
+        request, calls_in_text, forced = plan.request, plan.calls, plan.is_forced
         prompt_logprobs: tuple[TokenLogprob, ...] = ()
         if request.prompt_logprobs:
             prompt_logprobs = await self._score_prompt(request)
         finished: list[chunks.Translator] = []
         ending: list[Event] = []
         guarded = requests.matches_stops_itself(request)
-        forced = must_call(request)
-        if forced:  # a call is no text: the form of one has nothing to shape
-            request = dataclasses.replace(request, output=PlainText())
-        together = 1 if guarded or forced or either else self._slots
+        together = 1 if guarded or forced or plan.is_either else self._slots
         for first in range(0, request.choices, together):
             turn = _turn(request, first, min(together, request.choices - first))
             translator = chunks.Translator(
                 logprobs=request.logprobs, first_choice=first, prompt_logprobs=prompt_logprobs
             )
             answer = self._stream(turn, translator)
-            if either:
+            if plan.is_either:
                 read = calls_in_text.feed if calls_in_text is not None else None
                 answer = call_or_answer(self._stream, turn, translator, read)
             if forced:
-                answer = self._forced_calls.answer(
-                    turn, translator, template_knows=self._knows_tools
-                )
+                answer = self._forced_calls.answer(turn, translator)
             elif guarded:
                 answer = _until_stop(answer, StopGuard(request.stop), translator)
             elif request.max_tokens == 0:
@@ -141,7 +143,7 @@ class LlamaServer:
             async with aclosing(answer) as batches:
                 async for batch in batches:
                     events = batch
-                    if calls_in_text is not None and not either:
+                    if calls_in_text is not None and not plan.is_either:
                         events = [made for event in batch for made in calls_in_text.feed(event)]
                     if translator.ended_choices == turn.choices:
                         ending += events  # the end of a choice, and the last event, go out together
@@ -152,27 +154,6 @@ class LlamaServer:
         for translator in finished[1:]:
             total.completion_tokens += translator.completion_tokens
         yield [*ending, total.finish()]
-
-    def _with_tools(
-        self, request: GenerationRequest
-    ) -> tuple[GenerationRequest, HermesCalls | None]:
-        """Give the tools to a model whose template cannot: in words, and calls found in its text.
-
-        A prompt that is rendered already has its tools in it; its calls are found the same way.
-        """
-        offered = request.tools and request.tool_policy.mode is not ToolMode.NONE
-        prompt = request.prompt
-        reader = HermesCalls(parallel=request.tool_policy.parallel)
-        if offered and isinstance(prompt, Completion):
-            return request, reader
-        if self._knows_tools or not offered or not isinstance(prompt, Chat):
-            return request, None
-        told = dataclasses.replace(
-            request, prompt=Chat(messages=describe_tools(prompt.messages, request.tools))
-        )
-        if must_call(request):
-            return told, None
-        return dataclasses.replace(told, tools=()), reader
 
     def _endpoint(self, request: GenerationRequest) -> tuple[str, dict[str, Any]]:
         match request.prompt:
@@ -211,7 +192,7 @@ class LlamaServer:
 
     async def count(self, request: GenerationRequest) -> TokenCount:
         """The tokens of the prompt that `request` makes, as the model's template renders it."""
-        request, _ = self._with_tools(request)
+        request = self._tools.told(request)
         prompt = request.prompt
         if isinstance(prompt, Chat):
             body = requests.chat_body(request, prompt.messages)

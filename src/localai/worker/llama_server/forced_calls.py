@@ -54,12 +54,6 @@ _CALL_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"argume
 _UNUSED_PART = Text(text="")
 
 
-def must_call(request: GenerationRequest) -> bool:
-    """Whether the answer has to be a tool call."""
-    wanted = request.tool_policy.mode in (ToolMode.REQUIRED, ToolMode.NAMED)
-    return wanted and bool(request.tools) and isinstance(request.prompt, Chat)
-
-
 def call_opening(grammar: str, generation_prompt: str) -> str:
     """How a call must begin, by the grammar of a request that requires one.
 
@@ -85,14 +79,9 @@ class ForcedCalls:
         self._post = post
         self._openings: dict[str, str] = {}  # by the offered tools; a format may spell their names
 
-    async def answer(
-        self, request: GenerationRequest, translator: chunks.Translator, *, template_knows: bool
-    ) -> Batches:
-        """One choice that is a call. Raises what the engine raises.
-
-        `template_knows` says whether the model's template has a form for calls at all.
-        """
-        opening = await self._opening(request) if template_knows else ""
+    async def answer(self, request: GenerationRequest, translator: chunks.Translator) -> Batches:
+        """One choice that is a call. Raises what the engine raises."""
+        opening = await self._opening(request)
         started = False
         if opening:
             prefilled = _with_beginning(request, opening)

@@ -21,6 +21,9 @@ from localai.domain.generation import (
 from localai.domain.parts import Media, Message, Reasoning, Role, Text, ToolCall, ToolResult
 from localai.worker.llama_server.sound import checked_sound
 
+PRESERVED = "preserved_tokens"
+"""The engine option (a JSON list) that names special tokens which are to be seen in the answer."""
+
 _MAX_UINT32 = 0xFFFFFFFF
 # Only what is read back: the full last message repeats the prompt and every setting.
 _FIELDS = [
@@ -111,6 +114,8 @@ def completion_body(request: GenerationRequest, prompt: Completion) -> dict[str,
         )
     if request.logprobs is not None:
         body["n_probs"] = max(1, request.logprobs)
+    if PRESERVED in request.engine_options:
+        body[PRESERVED] = json.loads(request.engine_options[PRESERVED])
     _add_output(body, request)
     return body
 
