@@ -263,6 +263,7 @@ NUMBERS = [
     ("round 0.5 0", "1"),
     ("round -1.4 0", "-2"),  # as sprig has it: what is below the half goes down
     ("round 123.5555 3 0.6", "123.555"),
+    ("round 1.5 0 0.5 9 9", "2"),
     ("round (divf 1 0) 2", "+Inf"),
     ("int (divf 1 0)", "-9223372036854775808"),
     ("float64 `x`", "0"),

@@ -94,8 +94,11 @@ def _divided(left: float, right: float) -> float:
     return math.nan if not left or math.isnan(left) else sign * math.inf
 
 
-def _rounded(value: Any, places: int, half: Any = 0.5) -> float:
-    """Round to some places after the point: up if the rest is at least `half`, else down."""
+def _rounded(value: Any, places: int, half: Any = 0.5, *_ignored: Any) -> float:
+    """Round to some places after the point: up if the rest is at least `half`, else down.
+
+    Sprig takes further numbers and ignores them.
+    """
     number = real(value)
     if not math.isfinite(number):
         return number
