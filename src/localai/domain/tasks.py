@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from localai.domain.audio import (
+    AudioRequest,
+    SpeechDetectionRequest,
+    SynthesisRequest,
+    TranscriptionRequest,
+)
 from localai.domain.generation import GenerationRequest
 from localai.domain.vectors import (
     DetokenizeRequest,
@@ -29,6 +35,9 @@ class Task(StrEnum):
     RERANK = "rerank"
     TOKENIZE = "tokenize"
     DETOKENIZE = "detokenize"
+    TRANSCRIBE = "transcribe"
+    SYNTHESIZE = "synthesize"
+    DETECT_SPEECH = "detect_speech"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +55,13 @@ ONE_SHOT: Mapping[Task, OneShot] = {
     Task.TOKENIZE: OneShot(TokenizeRequest, Tokens),
     Task.DETOKENIZE: OneShot(DetokenizeRequest, PlainAnswer),
 }
+
+# Tasks with sound: each answers with a stream of events, whose order `audio_rules` knows.
+AUDIO: Mapping[Task, type[AudioRequest]] = {
+    Task.TRANSCRIBE: TranscriptionRequest,
+    Task.SYNTHESIZE: SynthesisRequest,
+    Task.DETECT_SPEECH: SpeechDetectionRequest,
+}
+
+# Those that are given an audio file beside their request.
+LISTENING: frozenset[Task] = frozenset({Task.TRANSCRIBE, Task.DETECT_SPEECH})

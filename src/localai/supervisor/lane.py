@@ -8,7 +8,7 @@ import math
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from localai.domain.errors import (
     BackendNotInstalled,
@@ -27,18 +27,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
     from localai.catalog.spec import ModelSpec
-    from localai.domain.events import Event
-    from localai.domain.generation import GenerationRequest
     from localai.domain.tasks import Task
     from localai.engines.manifest import BackendEntry
     from localai.supervisor.engine_supply import EngineSupply
     from localai.supervisor.launcher import Launcher
+    from localai.supervisor.worker_client import WorkerClient
 
 _log = logger(__name__)
 _TRIES = 3
 _FIRST_GUESS_S = 5.0  # how long an answer takes, before any was measured
 _SMOOTHING = 0.2
 _RETRY_LIMIT_S = 60.0
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +94,22 @@ class Lane:
         return self.running > 0 or self.waiting > 0 or is_starting
 
     async def run(
-        self, spec: ModelSpec, request: GenerationRequest
-    ) -> AsyncGenerator[Sequence[Event], None]:
-        """Wait for a worker and a place in it, then pass on its events. Raises LocalAIError."""
+        self,
+        spec: ModelSpec,
+        begin: Callable[[WorkerClient], AsyncGenerator[Sequence[Item], None]],
+        *,
+        client: str,
+    ) -> AsyncGenerator[Sequence[Item], None]:
+        """Wait for a worker and a place in it, then pass on its events. Raises LocalAIError.
+
+        `begin` starts the call; it is asked again when a worker ends before it got there.
+        """
         self._admit(spec)
         for _ in range(_TRIES):
             try:
                 async with (
-                    self._place(spec, request.client) as current,
-                    aclosing(current.run(request)) as batches,
+                    self._place(spec, client) as current,
+                    aclosing(current.run(begin)) as batches,
                 ):
                     async for batch in batches:
                         yield batch

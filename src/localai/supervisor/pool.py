@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from localai.catalog.spec import ModelSpec
+    from localai.domain.audio import AudioEvent, AudioRequest, AudioSource
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
     from localai.domain.tasks import Task
@@ -50,7 +51,21 @@ class Pool:
         self, spec: ModelSpec, request: GenerationRequest
     ) -> AsyncGenerator[Sequence[Event], None]:
         """The events of one request, in batches. Raises LocalAIError."""
-        return self._lane(spec.name).run(spec, request)
+        lane = self._lane(spec.name)
+        return lane.run(spec, lambda worker: worker.generate(request), client=request.client)
+
+    def audio(
+        self,
+        spec: ModelSpec,
+        task: Task,
+        request: AudioRequest,
+        source: AudioSource | None = None,
+        *,
+        client: str = "",
+    ) -> AsyncGenerator[Sequence[AudioEvent], None]:
+        """The events of a task with sound, in batches. Raises LocalAIError."""
+        lane = self._lane(spec.name)
+        return lane.run(spec, lambda worker: worker.audio(task, request, source), client=client)
 
     async def call(self, spec: ModelSpec, task: Task, request: object, *, client: str = "") -> Any:
         """The result of a one-shot task (`domain.tasks.ONE_SHOT`). Raises LocalAIError."""

@@ -8,7 +8,7 @@ import math
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 
@@ -20,8 +20,6 @@ from localai.supervisor.worker_client import WorkerClient
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
-    from localai.domain.events import Event
-    from localai.domain.generation import GenerationRequest
     from localai.domain.tasks import Task
     from localai.engines.manifest import BackendEntry
     from localai.supervisor.launcher import Launched, Launcher
@@ -33,6 +31,8 @@ _SILENT_BEFORE_PROBE_S = 5.0
 _EXIT_WAIT_S = 2.0
 _DRAIN_STEP_S = 0.05
 _ERROR_LINES = 4
+
+Item = TypeVar("Item")
 
 
 class WorkerGone(Exception):
@@ -117,11 +117,13 @@ class Worker:
         """The worker's resident memory, where the launcher can tell."""
         return self._launched.memory_bytes()
 
-    async def run(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
+    async def run(
+        self, begin: Callable[[WorkerClient], AsyncGenerator[Sequence[Item], None]]
+    ) -> AsyncGenerator[Sequence[Item], None]:
         """The events of one call. Raises WorkerGone if it never reached the worker, Crashed after."""
         with self._running_call() as call:
             try:
-                async with aclosing(self._client.generate(request)) as batches:
+                async with aclosing(begin(self._client)) as batches:
                     async for batch in batches:
                         call.has_begun = True
                         call.last_event_s = math.inf  # a slow reader is no sick worker

@@ -10,11 +10,13 @@ import msgspec
 
 from localai.domain.errors import StartFailed, StreamRuleBroken
 from localai.wire import codec
+from localai.wire.audio import decode_audio_event, encode_audio_request
 from localai.wire.messages import Health, ModelFacts, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
+    from localai.domain.audio import AudioEvent, AudioRequest, AudioSource
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
     from localai.domain.tasks import Task
@@ -86,6 +88,27 @@ class WorkerClient:
         finally:
             response.close()  # at the end of an answer this does nothing, before it the worker stops
 
+    async def audio(
+        self, task: Task, request: AudioRequest, source: AudioSource | None
+    ) -> AsyncGenerator[Sequence[AudioEvent], None]:
+        """The worker's events of a task with sound, in the batches they arrive in.
+
+        Closing the generator cancels. Raises what `generate` raises.
+        """
+        body = _audio_body(request, source)
+        response = await self._session.post(f"{self._base}/audio/{task.value}", data=body)
+        rest = b""
+        try:
+            while data := await response.content.readany():
+                *lines, rest = (rest + data).split(b"\n")
+                if lines:
+                    yield [decode_audio_event(line) for line in lines]
+        except (msgspec.DecodeError, KeyError, ValueError) as error:
+            message = f"The worker sent something that is not an event: {error}"
+            raise StreamRuleBroken(message) from error
+        finally:
+            response.close()
+
     async def call(self, task: Task, request: object) -> Any:
         """The result of a one-shot task. Raises the worker's own error, aiohttp.ClientError."""
         body = codec.encode_task_request(request)
@@ -103,6 +126,13 @@ class WorkerClient:
                 await asyncio.sleep(_CONNECT_RETRY_S)
             else:
                 return
+
+
+async def _audio_body(request: AudioRequest, source: AudioSource | None) -> AsyncIterator[bytes]:
+    yield encode_audio_request(request)
+    if source is not None:
+        async for piece in source.read():
+            yield piece
 
 
 def _read(body: bytes, shape: type[Shape]) -> Shape:

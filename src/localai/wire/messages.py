@@ -3,6 +3,7 @@
     POST /load      LoadRequest        -> ModelFacts | WireError
     POST /generate  GenerateCall       -> one WireEvent a line, the last one finished or failed
     POST /task/NAME the request of a one-shot task (domain.tasks) -> its result | WireError
+    POST /audio/NAME a task with sound (wire.audio)
     GET  /health                       -> Health
 
 Each wire event has a tag `event`. `b64` fields are bytes, which msgspec writes as base64.
@@ -33,11 +34,20 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     version: int = VERSION
 
 
+class Voice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A voice of a model that speaks; `language` is a code or empty."""
+
+    voice_id: str
+    name: str = ""
+    language: str = ""
+
+
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a model once it is loaded.
 
     `context_size` is the number of tokens one request may use; `slots` how many requests run
-    together; `device` a sentence for people; `warnings` what the operator should look at.
+    together; `device` a sentence for people; `voices` those it can speak with; `warnings` what the
+    operator should look at.
     """
 
     context_size: int = 0
@@ -46,6 +56,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     has_chat_template: bool = False
     load_ms: float = 0.0
     fingerprint: str = ""
+    voices: list[Voice] = []
     warnings: list[str] = []
 
 

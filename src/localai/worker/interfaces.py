@@ -9,7 +9,16 @@ from localai.domain.tasks import Task
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from localai.domain.events import Event
+    from localai.domain.audio import (
+        AudioChunk,
+        Segment,
+        SpeechDetectionRequest,
+        SpeechSpan,
+        SynthesisRequest,
+        TranscriptEnded,
+        TranscriptionRequest,
+    )
+    from localai.domain.events import Event, Progress
     from localai.domain.generation import GenerationRequest
     from localai.domain.vectors import (
         DetokenizeRequest,
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
         Tokens,
     )
     from localai.wire.messages import LoadRequest, ModelFacts
+    from localai.worker.audio import Sound
 
 
 class Backend(Protocol):
@@ -99,6 +109,44 @@ class Tokenizer(Protocol):
         ...
 
 
+@runtime_checkable
+class Transcriber(Protocol):
+    """Writes down what is said."""
+
+    def transcribe(
+        self, request: TranscriptionRequest, sound: Sound
+    ) -> AsyncGenerator[Segment | Progress | TranscriptEnded, None]:
+        """The segments as they become known, then the end. Closing the iterator cancels."""
+        ...
+
+
+@runtime_checkable
+class Synthesizer(Protocol):
+    """Speaks."""
+
+    def synthesize(self, request: SynthesisRequest) -> AsyncGenerator[AudioChunk, None]:
+        """The sound as it is made, a sentence or less at a time. Closing the iterator cancels.
+
+        Raises InvalidRequest for a voice or a language that the model does not have, before
+        anything is spoken. Encoding, rate and file are not its concern.
+        """
+        ...
+
+
+@runtime_checkable
+class SpeechDetector(Protocol):
+    """Finds speech."""
+
+    def detect_speech(
+        self, request: SpeechDetectionRequest, sound: Sound
+    ) -> AsyncGenerator[SpeechSpan | Progress, None]:
+        """Where somebody speaks, in order, each span as soon as its end is known.
+
+        Long silence shows as Progress. Closing the iterator cancels.
+        """
+        ...
+
+
 # The protocol behind each task; its method has the task's name.
 PROTOCOLS: Mapping[Task, type] = {
     Task.GENERATE: TextGenerator,
@@ -107,4 +155,7 @@ PROTOCOLS: Mapping[Task, type] = {
     Task.RERANK: Reranker,
     Task.TOKENIZE: Tokenizer,
     Task.DETOKENIZE: Tokenizer,
+    Task.TRANSCRIBE: Transcriber,
+    Task.SYNTHESIZE: Synthesizer,
+    Task.DETECT_SPEECH: SpeechDetector,
 }

@@ -32,6 +32,7 @@ from localai.domain.events import Failed, Finished
 from localai.domain.tasks import Task
 from localai.wire import codec
 from localai.wire.messages import GenerateCall, Health, LoadRequest
+from localai.worker import audio_calls
 from localai.worker.interfaces import PROTOCOLS, TextGenerator
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Worker:
         application.router.add_post("/load", self._load)
         application.router.add_post("/generate", self._generate)
         application.router.add_post("/task/{name}", self._task)
+        application.router.add_post("/audio/{name}", self._audio)
         application.on_cleanup.append(self._close)
         return application
 
@@ -153,6 +155,37 @@ class Worker:
             return _failed(EngineFailed(f"The engine failed: {type(error).__name__}: {error}"))
         finally:
             self._running -= 1
+
+    async def _audio(self, request: web.Request) -> web.StreamResponse:
+        """A task with sound: it is answered when all of the body is there."""
+        response = web.StreamResponse(headers={"Content-Type": _NDJSON})
+        self._running += 1
+        try:
+            async with aclosing(self._audio_lines(request)) as lines:
+                async for line in lines:
+                    if not response.prepared:
+                        await response.prepare(request)
+                    await response.write(line)
+        except ConnectionError:
+            _log.debug("the caller hung up")
+        finally:
+            self._running -= 1
+        return response
+
+    async def _audio_lines(self, request: web.Request) -> AsyncGenerator[bytes, None]:
+        """The events of one call with sound as lines. An exception becomes a last, failed line."""
+        body = request.content.iter_any()
+        answer = audio_calls.answer(self._backend, request.match_info["name"], body)
+        try:
+            async with aclosing(answer) as lines:
+                async for line in lines:
+                    yield line
+        except LocalAIError as error:
+            yield codec.encode_events([Failed(error)])
+        except Exception as error:
+            _log.exception("the call failed")
+            failed = EngineFailed(f"The engine failed: {type(error).__name__}: {error}")
+            yield codec.encode_events([Failed(failed)])
 
     async def _answer(self, body: bytes) -> AsyncGenerator[tuple[bytes, bool], None]:
         """The events of one call as NDJSON, and whether they are the last ones.

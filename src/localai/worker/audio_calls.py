@@ -1,0 +1,144 @@
+"""Calls of the tasks with sound: a body with a request and perhaps a file in, events out."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+
+from localai.domain.audio import (
+    AudioData,
+    AudioEnded,
+    AudioEvent,
+    AudioStarted,
+    DetectionEnded,
+    SpeechDetectionRequest,
+    SynthesisRequest,
+    TranscriptionRequest,
+)
+from localai.domain.errors import InvalidRequest, Unsupported
+from localai.domain.events import Progress
+from localai.domain.tasks import AUDIO, LISTENING, Task
+from localai.wire.audio import MOST_REQUEST_BYTES, decode_audio_request, encode_audio_event
+from localai.worker.audio import Sound
+from localai.worker.interfaces import PROTOCOLS
+from localai.worker.threads import in_own_thread
+
+if TYPE_CHECKING:
+    from localai.worker.audio.encoding import Encoder
+    from localai.worker.interfaces import SpeechDetector, Synthesizer, Transcriber
+
+
+async def answer(
+    backend: Any, name: str, body: AsyncIterator[bytes]
+) -> AsyncGenerator[bytes, None]:
+    """The events of one call as lines. Raises LocalAIError and whatever the engine raises.
+
+    What the body has after its first line is kept in a file without a name, which is gone when
+    this process is.
+    """
+    task = next((task for task in AUDIO if task.value == name), None)
+    if task is None or not isinstance(backend, PROTOCOLS[task]):
+        message = f"This model does not {name.replace('_', ' ')}."
+        raise Unsupported(message, feature=name)
+    with tempfile.TemporaryFile() as file:
+        request = await _read(task, body, file)
+        async with aclosing(_events(backend, task, request, file)) as events:
+            async for event in events:
+                yield encode_audio_event(event)
+
+
+async def _read(task: Task, body: AsyncIterator[bytes], file: BinaryIO) -> Any:
+    """The request in the first line; the rest goes into `file`."""
+    head = b""
+    line: bytes | None = None
+    async for piece in body:
+        if line is not None:
+            await asyncio.to_thread(file.write, piece)
+            continue
+        head += piece
+        if b"\n" in head:
+            line, _, rest = head.partition(b"\n")
+            file.write(rest)
+        elif len(head) > MOST_REQUEST_BYTES:
+            break
+    file.seek(0)
+    try:
+        return decode_audio_request(task, head if line is None else line)
+    except msgspec.DecodeError as error:
+        message = f"The first line is no request to {task.value}: {error}"
+        raise InvalidRequest(message) from error
+
+
+async def _events(
+    backend: Any, task: Task, request: Any, file: BinaryIO
+) -> AsyncGenerator[AudioEvent, None]:
+    if task not in LISTENING:
+        async with aclosing(_speak(backend, request)) as spoken:
+            async for event in spoken:
+                yield event
+        return
+    sound = await Sound.open(file)
+    hear = _transcribe if task is Task.TRANSCRIBE else _detect
+    try:
+        async with aclosing(hear(backend, request, sound)) as heard:
+            async for event in heard:
+                yield event
+    finally:
+        await sound.close()
+
+
+async def _transcribe(
+    backend: Transcriber, request: TranscriptionRequest, sound: Sound
+) -> AsyncGenerator[AudioEvent, None]:
+    async with aclosing(backend.transcribe(request, sound)) as heard:
+        async for event in heard:
+            yield event
+
+
+async def _detect(
+    backend: SpeechDetector, request: SpeechDetectionRequest, sound: Sound
+) -> AsyncGenerator[AudioEvent, None]:
+    async with aclosing(backend.detect_speech(request, sound)) as heard:
+        async for event in heard:
+            yield event
+    yield DetectionEnded(duration_s=sound.heard_s)
+
+
+async def _speak(
+    backend: Synthesizer, request: SynthesisRequest
+) -> AsyncGenerator[AudioEvent, None]:
+    """Encode what the engine says, while it says it."""
+    encoder: Encoder | None = None
+    async with aclosing(backend.synthesize(request)) as chunks:
+        try:
+            async for chunk in chunks:
+                if encoder is None:
+                    encoder = await in_own_thread(_encoder, request, chunk.rate_hz)
+                    yield AudioStarted(media_type=encoder.media_type, rate_hz=encoder.rate_hz)
+                data = await in_own_thread(encoder.feed, chunk.pcm)
+                yield AudioData(data=data) if data else _spoken(encoder)
+            if encoder is None:
+                message = "There is nothing in the text that can be spoken."
+                raise InvalidRequest(message, param="input", hint="Send words.")
+            for data in await in_own_thread(encoder.finish):
+                yield AudioData(data=data)
+            yield AudioEnded(duration_s=encoder.duration_s)
+        finally:
+            if encoder is not None:
+                encoder.close()
+
+
+def _encoder(request: SynthesisRequest, rate_hz: int) -> Encoder:
+    from localai.worker.audio.encoding import Encoder
+
+    return Encoder(request, rate_hz)
+
+
+def _spoken(encoder: Encoder) -> Progress:
+    """A sign of life while a file is gathered whose length is not known yet."""
+    return Progress("speaking", int(encoder.duration_s), 0)
