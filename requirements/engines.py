@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from localai.engines.manifest import Manifest, Variant
@@ -19,6 +20,10 @@ from localai.engines.plan import WORKER_PACKAGES
 LOCKS = Path(__file__).parents[1] / "src" / "localai" / "backends" / "locks"
 UV = Path(sys.executable).parent / "uv"
 NVIDIA = re.compile(r"^(nvidia-|cuda-|triton\b)")
+# What a package asks for and our use of it does not need.
+NOT_NEEDED = {
+    "silero-vad": ["torch", "torchaudio"],  # for its Python code; we run its model's file
+}
 COMPILE = [
     "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-emit-index-url",
     "--no-emit-find-links", "--no-annotate", "--custom-compile-command", "make lock",
@@ -41,7 +46,13 @@ def lock(name: str, python: str, variant: Variant, *, upgrade: bool) -> None:
     folder = os.environ.get("PIP_FIND_LINKS")
     if folder and not variant.name.startswith("cuda"):  # the common index has the CUDA 13 build
         command += ["--find-links", folder]
-    subprocess.run(command, input="\n".join(wanted), text=True, check=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as overrides:
+        overrides.writelines(
+            f"{package}; python_version < '0'\n" for package in NOT_NEEDED.get(name, ())
+        )
+        overrides.flush()
+        command += ["--override", overrides.name]
+        subprocess.run(command, input="\n".join(wanted), text=True, check=True)
     if not variant.name.startswith("cuda"):
         path.write_text(without_nvidia(path.read_text()))
 

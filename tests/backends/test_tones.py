@@ -30,7 +30,7 @@ from localai.domain.audio import (
 from localai.domain.audio_rules import AudioRules, transcript
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.events import Failed
-from localai.domain.tasks import Task
+from localai.domain.tasks import audio_task
 from localai.engines.manifest import Manifest
 from tests.backends.lone import Lone, loaded, run
 from tests.engines.installed import skip_without
@@ -46,32 +46,28 @@ def _engine() -> None:
     skip_without(TONES)
 
 
-async def events(
-    lone: Lone, task: Task, request: Any, source: Bytes | None = None
-) -> list[AudioEvent]:
+async def events(lone: Lone, request: Any, source: Bytes | None = None) -> list[AudioEvent]:
     """Every event of one call, checked."""
-    rules = AudioRules(task)
+    rules = AudioRules(audio_task(request))
     found = [
-        rules.feed(event)
-        async for batch in lone.client.audio(task, request, source)
-        for event in batch
+        rules.feed(event) async for batch in lone.client.audio(request, source) for event in batch
     ]
     rules.close()
     return found
 
 
 async def speak(lone: Lone, text: str, **fields: Any) -> bytes:
-    found = await events(lone, Task.SYNTHESIZE, SynthesisRequest(text=text, **fields))
+    found = await events(lone, SynthesisRequest(text=text, **fields))
     assert not isinstance(found[-1], Failed), found[-1].error
     return b"".join(event.data for event in found if isinstance(event, AudioData))
 
 
 async def hear(lone: Lone, data: bytes, **fields: Any) -> Sequence[AudioEvent]:
-    return await events(lone, Task.TRANSCRIBE, TranscriptionRequest(**fields), Bytes(data))
+    return await events(lone, TranscriptionRequest(**fields), Bytes(data))
 
 
-async def error_of(lone: Lone, task: Task, request: Any, source: Bytes | None = None) -> Any:
-    (only,) = await events(lone, task, request, source)
+async def error_of(lone: Lone, request: Any, source: Bytes | None = None) -> Any:
+    (only,) = await events(lone, request, source)
     assert isinstance(only, Failed)
     return only.error
 
@@ -148,7 +144,7 @@ def test_speech_is_found() -> None:
             data = await speak(lone, "one two. three.", encoding=AudioEncoding.WAV)
             samples = joined(silence(40.0), heard(data)[0])
             source = Bytes(wav(samples))
-            found = await events(lone, Task.DETECT_SPEECH, SpeechDetectionRequest(), source)
+            found = await events(lone, SpeechDetectionRequest(), source)
             spans = [event for event in found if isinstance(event, SpeechSpan)]
             assert [round(span.start_s, 1) for span in spans] == [40.0, 41.2]
             assert isinstance(found[-1], DetectionEnded)
@@ -161,7 +157,7 @@ def test_sound_leaves_before_all_of_it_is_made() -> None:
     async def test() -> None:
         async with loaded(TONES, "none", options=("delay_s:0.2",)) as lone:
             request = SynthesisRequest(text="a. " * 100, encoding=AudioEncoding.MP3)
-            async with aclosing(lone.client.audio(Task.SYNTHESIZE, request, None)) as batches:
+            async with aclosing(lone.client.audio(request)) as batches:
                 async for batch in batches:
                     if any(isinstance(event, AudioData) for event in batch):
                         break
@@ -177,15 +173,15 @@ def test_bad_input_is_an_error_and_nothing_else() -> None:
     async def test() -> None:
         async with loaded(TONES, "none") as lone:
             for text in ("...", "", "🙂"):
-                error = await error_of(lone, Task.SYNTHESIZE, SynthesisRequest(text=text))
+                error = await error_of(lone, SynthesisRequest(text=text))
                 assert error.fields["param"] == "input"
             request = SynthesisRequest(text="a", voice="alto")
-            error = await error_of(lone, Task.SYNTHESIZE, request)
+            error = await error_of(lone, request)
             assert "it has bass, treble" in error.message
             request = SynthesisRequest(text="a", encoding=AudioEncoding.OPUS, rate_hz=44_100)
-            assert isinstance(await error_of(lone, Task.SYNTHESIZE, request), InvalidRequest)
+            assert isinstance(await error_of(lone, request), InvalidRequest)
             for data in (b"", b"no audio at all" * 100):
-                asked = (Task.TRANSCRIBE, TranscriptionRequest(), Bytes(data))
+                asked = (TranscriptionRequest(), Bytes(data))
                 assert (await error_of(lone, *asked)).fields["param"] == "file"
             assert await speak(lone, "still there", encoding=AudioEncoding.PCM)
 
@@ -195,10 +191,10 @@ def test_bad_input_is_an_error_and_nothing_else() -> None:
 def test_a_worker_refuses_tasks_it_cannot_do() -> None:
     async def test() -> None:
         async with loaded(ECHO, "none") as lone:
-            error = await error_of(lone, Task.SYNTHESIZE, SynthesisRequest(text="a"))
+            error = await error_of(lone, SynthesisRequest(text="a"))
             assert isinstance(error, Unsupported)
             source = Bytes(wav(silence(1)))
-            error = await error_of(lone, Task.TRANSCRIBE, TranscriptionRequest(), source)
+            error = await error_of(lone, TranscriptionRequest(), source)
             assert error.message == "This model does not transcribe."
 
     run(test())
@@ -219,7 +215,7 @@ def test_a_kill_in_the_middle_ends_the_call() -> None:
     async def test() -> None:
         async with loaded(TONES, "none", options=("delay_s:0.1",)) as lone:
             request = SynthesisRequest(text="a. " * 100, encoding=AudioEncoding.MP3)
-            batches = lone.client.audio(Task.SYNTHESIZE, request, None)
+            batches = lone.client.audio(request)
             assert isinstance((await anext(batches))[0], AudioStarted)
             os.kill(lone.pid, signal.SIGKILL)
             with pytest.raises((aiohttp.ClientError, ConnectionError)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from localai.catalog.spec import Catalog, ModelSpec
@@ -14,14 +14,28 @@ MOST_COMPARED: Final = 2_000  # names; comparing is slow, and an error may not b
 LONGEST_COMPARED: Final = 200
 
 
-def resolve(name: str, catalog: Catalog, *, hint: str = "") -> ModelSpec:
+def can_chat(spec: ModelSpec) -> bool:
+    """Whether a model is made for conversations, as far as its file says."""
+    if spec.known_usecases:
+        return "chat" in spec.known_usecases or "llm" in spec.known_usecases
+    return not (spec.settings.get("embeddings") or spec.settings.get("reranking"))
+
+
+def resolve(
+    name: str,
+    catalog: Catalog,
+    *,
+    hint: str = "",
+    serves: Callable[[ModelSpec], bool] = lambda _: True,
+    suits: Callable[[ModelSpec], bool] = can_chat,
+) -> ModelSpec:
     """Give the model that a request means.
 
-    In this order: the model of that name, the weights file of that name, and the only model there
-    is, whatever was asked for. A request without a name gets the model that `hint` (the bearer
-    token) names exactly, else the only one, else the first by name that can chat. Raises
-    ModelNotFound, ModelDisabled, SpecInvalid (its file has problems) or InvalidRequest (an alias
-    that leads nowhere).
+    In this order: the model of that name, the weights file of that name, and the only model that
+    `serves` what is asked for, whatever it was called. A request without a name gets the model that
+    `hint` (the bearer token) names exactly, else the only one, else the first by name that also
+    `suits` it. Raises ModelNotFound, ModelDisabled, SpecInvalid (its file has problems) or
+    InvalidRequest (an alias that leads nowhere).
     """
     asked = name.strip()
     spec = _named(asked, catalog) if asked else catalog.specs.get(hint)
@@ -32,7 +46,9 @@ def resolve(name: str, catalog: Catalog, *, hint: str = "") -> ModelSpec:
             hint=" ".join(catalog.broken[asked]),
         )
     if spec is None:
-        spec = _without_name(catalog) if not asked else _only(catalog)
+        choices = sorted(filter(serves, _choices(catalog)), key=lambda spec: spec.name)
+        only = choices[0] if len(choices) == 1 else None
+        spec = only if asked else next(filter(suits, choices), only)
     if spec is None:
         raise ModelNotFound(asked, near=_near(asked, catalog))
     return _usable(spec, catalog)
@@ -68,23 +84,6 @@ def _usable(spec: ModelSpec, catalog: Catalog) -> ModelSpec:
 
 def _choices(catalog: Catalog) -> list[ModelSpec]:
     return [spec for spec in catalog.specs.values() if not spec.disabled and spec.alias is None]
-
-
-def _only(catalog: Catalog) -> ModelSpec | None:
-    choices = _choices(catalog)
-    return choices[0] if len(choices) == 1 else None
-
-
-def _without_name(catalog: Catalog) -> ModelSpec | None:
-    choices = sorted(_choices(catalog), key=lambda spec: spec.name)
-    can_chat = (spec for spec in choices if _can_chat(spec))
-    return next(can_chat, choices[0] if len(choices) == 1 else None)
-
-
-def _can_chat(spec: ModelSpec) -> bool:
-    if spec.known_usecases:
-        return "chat" in spec.known_usecases or "llm" in spec.known_usecases
-    return not (spec.settings.get("embeddings") or spec.settings.get("reranking"))
 
 
 def _near(name: str, catalog: Catalog) -> tuple[str, ...]:

@@ -63,5 +63,11 @@ AUDIO: Mapping[Task, type[AudioRequest]] = {
     Task.DETECT_SPEECH: SpeechDetectionRequest,
 }
 
+
+def audio_task(request: AudioRequest) -> Task:
+    """The task that a request with sound is for."""
+    return next(task for task, kind in AUDIO.items() if isinstance(request, kind))
+
+
 # Those that are given an audio file beside their request.
 LISTENING: frozenset[Task] = frozenset({Task.TRANSCRIBE, Task.DETECT_SPEECH})

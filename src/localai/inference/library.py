@@ -5,24 +5,35 @@ from __future__ import annotations
 import asyncio
 import difflib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from localai.catalog.defaults import AppDefaults, complete, complete_without_facts
+from localai.catalog.defaults import (
+    DEFAULT_BACKEND,
+    AppDefaults,
+    complete,
+    complete_without_facts,
+)
 from localai.catalog.file_kinds import GGUF, kinds_of
 from localai.catalog.gguf import GgufFacts, read_gguf
-from localai.catalog.resolve import resolve
-from localai.domain.errors import ModelFileInvalid, ModelNotFound
+from localai.catalog.resolve import can_chat, resolve
+from localai.catalog.spec import ModelSpec
+from localai.domain.errors import LocalAIError, ModelFileInvalid, ModelNotFound
+from localai.domain.tasks import Task
 from localai.observe.log import logger
+from localai.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from localai.catalog.folder import ModelFolder
-    from localai.catalog.spec import Catalog, ModelSpec
+    from localai.catalog.spec import Catalog
     from localai.engines.manifest import BackendEntry, Manifest
     from localai.hardware import Hardware
 
 _log = logger(__name__)
+
+# Engines that come with all they need, and the task for which each is the last resort.
+WITHOUT_FILES: Final = {Task.SYNTHESIZE: "espeak", Task.DETECT_SPEECH: "silero-vad"}
 
 
 class Engines(Protocol):
@@ -56,6 +67,7 @@ class Library:
         self._engine_defaults = engine_defaults  # settings below those of every model file
         self._completed: dict[str, ModelSpec] = {}
         self._facts: dict[str, tuple[str, GgufFacts]] = {}
+        self._able: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._reported: frozenset[str] = frozenset()
 
     def catalog(self) -> Catalog:
@@ -72,12 +84,39 @@ class Library:
             self._reported = seen
         return catalog
 
-    def find(self, name: str, *, hint: str = "") -> ModelSpec:
-        """The model `name` means. `hint` is a second guess, used when `name` is empty.
+    def find(self, name: str, *, hint: str = "", task: Task = Task.GENERATE) -> ModelSpec:
+        """The model `name` means for `task`. `hint` is a second guess, used when `name` is empty.
 
-        Raises ModelNotFound, ModelDisabled.
+        An engine that needs no files is a model by its own name, and speaks or listens when no
+        other model does. Raises ModelNotFound, ModelDisabled.
         """
-        return resolve(name, self.catalog(), hint=hint)
+        suits = can_chat if task is Task.GENERATE else _any
+        try:
+            return resolve(
+                name,
+                self.catalog(),
+                hint=hint,
+                serves=lambda spec: task in self._tasks(spec),
+                suits=suits,
+            )
+        except ModelNotFound:
+            without = WITHOUT_FILES.get(task, "")
+            if without and name.strip() in {"", without}:
+                return ModelSpec(name=without, backend=without, revision=__version__)
+            raise
+
+    def _tasks(self, spec: ModelSpec) -> Collection[str]:
+        """What the engine of a model can do; nothing when there is none."""
+        known = self._able.get(spec.name)
+        if known is not None and known[0] == spec.revision:
+            return known[1]
+        try:
+            entry = self._backend(spec) or self._engines.manifest.find(DEFAULT_BACKEND)
+            tasks = entry.tasks
+        except LocalAIError:
+            tasks = ()
+        self._able[spec.name] = (spec.revision, tasks)
+        return tasks
 
     def find_listed(self, name: str) -> ModelSpec:
         """The model of exactly that name. Raises ModelNotFound."""
@@ -165,6 +204,10 @@ class Library:
                 hint="Name the engine with `backend:` in the model file; `local-ai backends available` lists them.",
             )
         return next((entry for entry in able if self._engines.has(entry)), able[0])
+
+
+def _any(_: ModelSpec) -> bool:
+    return True
 
 
 def _no_weights(spec: ModelSpec) -> ModelFileInvalid:

@@ -57,7 +57,6 @@ class Pool:
     def audio(
         self,
         spec: ModelSpec,
-        task: Task,
         request: AudioRequest,
         source: AudioSource | None = None,
         *,
@@ -65,7 +64,7 @@ class Pool:
     ) -> AsyncGenerator[Sequence[AudioEvent], None]:
         """The events of a task with sound, in batches. Raises LocalAIError."""
         lane = self._lane(spec.name)
-        return lane.run(spec, lambda worker: worker.audio(task, request, source), client=client)
+        return lane.run(spec, lambda worker: worker.audio(request, source), client=client)
 
     async def call(self, spec: ModelSpec, task: Task, request: object, *, client: str = "") -> Any:
         """The result of a one-shot task (`domain.tasks.ONE_SHOT`). Raises LocalAIError."""

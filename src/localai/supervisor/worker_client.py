@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from localai.domain.errors import StartFailed, StreamRuleBroken
+from localai.domain.tasks import audio_task
 from localai.wire import codec
 from localai.wire.audio import decode_audio_event, encode_audio_request
 from localai.wire.messages import Health, ModelFacts, WireError
@@ -89,14 +90,16 @@ class WorkerClient:
             response.close()  # at the end of an answer this does nothing, before it the worker stops
 
     async def audio(
-        self, task: Task, request: AudioRequest, source: AudioSource | None
+        self, request: AudioRequest, source: AudioSource | None = None
     ) -> AsyncGenerator[Sequence[AudioEvent], None]:
         """The worker's events of a task with sound, in the batches they arrive in.
 
         Closing the generator cancels. Raises what `generate` raises.
         """
         body = _audio_body(request, source)
-        response = await self._session.post(f"{self._base}/audio/{task.value}", data=body)
+        response = await self._session.post(
+            f"{self._base}/audio/{audio_task(request).value}", data=body
+        )
         rest = b""
         try:
             while data := await response.content.readany():
