@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from localai.dialects.form_body import Form
+    from localai.domain.audio import AudioEvent, AudioRequest
     from localai.domain.errors import LocalAIError
     from localai.domain.events import Event
     from localai.domain.files import FilePage, FileQuery, NewFile, StoredFile
@@ -158,6 +160,79 @@ class FilesEndpoint(Protocol):
 
     def encode_deleted(self, file_id: str) -> bytes:
         """Spell that a file is no more."""
+        ...
+
+    def error(self, error: LocalAIError) -> ErrorReply:
+        """Spell an error."""
+        ...
+
+
+class AudioStreamEncoder(Protocol):
+    """Spells one checked stream of a task with sound."""
+
+    def feed(self, event: AudioEvent) -> Sequence[Frame]:
+        """The frames for `event`, which may be none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A whole answer: its bytes and what they are."""
+
+    body: bytes
+    media_type: str = "application/json"
+
+
+class AudioCall(Protocol):
+    """A decoded call of a task with sound."""
+
+    @property
+    def model(self) -> str:
+        """The model as named by the caller, perhaps empty."""
+        ...
+
+    @property
+    def request(self) -> AudioRequest:
+        """What to do."""
+        ...
+
+    @property
+    def streams(self) -> bool:
+        """Whether the caller wants events, not the whole answer or bare sound."""
+        ...
+
+    def stream_encoder(self) -> AudioStreamEncoder:
+        """An encoder for events."""
+        ...
+
+
+class HearingCall(AudioCall, Protocol):
+    """A call with a file."""
+
+    def encode(self, events: Sequence[AudioEvent]) -> Whole:
+        """Spell a finished, checked stream, which did not fail, as a whole answer."""
+        ...
+
+
+class HearingEndpoint(Protocol):
+    """One operation of a dialect that is given a file."""
+
+    def decode(self, form: Form, origin: Origin) -> HearingCall:
+        """Read the fields beside the file. Raises RequestError with `param`."""
+        ...
+
+    def error(self, error: LocalAIError) -> ErrorReply:
+        """Spell an error."""
+        ...
+
+
+class SpeakingEndpoint(Protocol):
+    """One operation of a dialect that speaks."""
+
+    def decode(
+        self, body: bytes, origin: Origin, voice: str, query: Mapping[str, str]
+    ) -> AudioCall:
+        """Read a request; `voice` is what the path names. Raises RequestError with `param`."""
         ...
 
     def error(self, error: LocalAIError) -> ErrorReply:

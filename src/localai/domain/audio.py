@@ -123,6 +123,16 @@ class SynthesisRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceCard:
+    """What a list says of a voice. `language` is a code or empty."""
+
+    voice_id: str
+    name: str
+    language: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudioChunk:
     """Sound as an engine makes it: mono PCM, signed 16-bit little-endian, `rate_hz` a second."""
 

@@ -38,6 +38,8 @@ class Sink(Protocol):
 class Form:
     """One form as it comes: its text `fields`, and its one file, for which `open_sink` is called.
 
+    Of a field that comes several times `fields` has the last value, `lists` has all.
+
     The file is the part named `file`; `filename` and `media_type` are what the caller says of it.
     The methods block.
     """
@@ -49,6 +51,7 @@ class Form:
             message = f"The body must be multipart/form-data with a boundary, not {content_type[:80] or 'untyped'}."
             raise InvalidRequest(message, hint="Send the file as a form does: curl -F file=@name.")
         self.fields: dict[str, str] = {}
+        self.lists: dict[str, list[str]] = {}
         self.filename = ""
         self.media_type = ""
         self.sink: Sink | None = None
@@ -139,7 +142,8 @@ class Form:
 
     def _on_part_end(self) -> None:
         if self._value is not None:
-            self.fields[self._name] = _text(b"".join(self._value))
+            self.fields[self._name] = text = _text(b"".join(self._value))
+            self.lists.setdefault(self._name, []).append(text)
 
     def _on_end(self) -> None:
         self._is_whole = True

@@ -32,7 +32,7 @@ _ERROR_SCHEMA = {
 def describe(rows: tuple[RouteRow, ...]) -> bytes:
     """The description as JSON. Aliases are described once, under their `/v1` path."""
     shown = [row for row in rows if not row.is_alias]
-    bodies = [row.body for row in shown if row.body is not None]
+    bodies = [kind for row in shown for kind in (row.body, row.form) if kind is not None]
     schemas, components = msgspec.json.schema_components(
         bodies, ref_template="#/components/schemas/{name}"
     )
@@ -80,12 +80,20 @@ def _operation(row: RouteRow, references: dict[type, dict[str, Any]]) -> dict[st
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in parameters
         ]
+    accepted: dict[str, Any] = {}
     if row.body is not None:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {row.body_media_type: {"schema": references[row.body]}},
-        }
+        accepted[row.body_media_type] = {"schema": references[row.body]}
+    if row.form is not None:
+        accepted["multipart/form-data"] = {"schema": _with_file(references[row.form])}
+    if accepted:
+        operation["requestBody"] = {"required": True, "content": accepted}
     return operation
+
+
+def _with_file(fields: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a form: its fields, and the file beside them."""
+    file = {"type": "string", "format": "binary", "description": "The audio, in any format"}
+    return {"allOf": [fields, {"properties": {"file": file}, "required": ["file"]}]}
 
 
 def _operation_id(row: RouteRow) -> str:

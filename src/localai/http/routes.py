@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from localai.dialects import anthropic, native, ollama, openai, openresponses, rerank
+from localai.dialects import anthropic, elevenlabs, native, ollama, openai, openresponses, rerank
 from localai.dialects.anthropic.requests import MessagesBody, PromptBody
 from localai.dialects.contract import ErrorReply
 from localai.dialects.ollama.requests import ChatBody as OllamaChatBody
@@ -20,7 +20,10 @@ from localai.dialects.ollama.requests import EmbedBody as OllamaEmbedBody
 from localai.dialects.ollama.requests import GenerateBody as OllamaGenerateBody
 from localai.dialects.openai.embeddings import EmbeddingsBody, EmbeddingsEndpoint
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody
+from localai.dialects.openai.speech import SpeechBody
+from localai.dialects.openai.transcriptions import TranscriptionForm
 from localai.domain.errors import LocalAIError
+from localai.http.audio import HearingRoute, SpeakingRoute, VadRoute
 from localai.http.backends import BackendEndpoints
 from localai.http.files import Files
 from localai.http.generation import GenerationRoute
@@ -29,9 +32,11 @@ from localai.http.one_shot import CountRoute, OneShotRoute
 from localai.http.responses import CountInputRoute, CreateRoute, GetRoute, Kept
 from localai.http.services import Services
 from localai.http.system import SystemEndpoints
+from localai.http.voices import VoiceEndpoints
 
 _PREFIX = "/v1"
 _JSON = "application/json"
+_AUDIO = "audio/*"
 _UNDER_ENGINES = frozenset({"/v1/completions", "/v1/embeddings"})
 
 
@@ -39,6 +44,7 @@ _UNDER_ENGINES = frozenset({"/v1/completions", "/v1/embeddings"})
 class RouteRow:
     """One operation. `body` is the msgspec type of its body; `streams` adds event streams.
 
+    `form` is the type of the fields beside an uploaded file.
     `spell_error` spells errors that come before the endpoint is reached, a missing key for one.
     """
 
@@ -49,6 +55,7 @@ class RouteRow:
     tag: str
     body: type | None = None
     body_media_type: str = _JSON
+    form: type | None = None
     streams: bool = False
     is_alias: bool = False
     media_type: str = _JSON
@@ -64,6 +71,8 @@ def table(services: Services) -> tuple[RouteRow, ...]:
         *_responses(services),
         *_files(services),
         *_ollama(services),
+        *_audio(services),
+        *_elevenlabs(services),
         *_ranking(services),
         *_tokens(services),
         *_backends(services),
@@ -290,6 +299,75 @@ def _ollama(services: Services) -> Iterator[RouteRow]:
     yield replace(
         get, path="/", endpoint=about.root, summary="Say that it runs", media_type="text/plain"
     )
+
+
+def _audio(services: Services) -> Iterator[RouteRow]:
+    row = RouteRow(method="POST", path="", endpoint=None, summary="", tag="Audio")
+    for path, heard, summary in (
+        ("transcriptions", openai.TranscriptionEndpoint(), "Write down what is said"),
+        ("translations", openai.TranslationEndpoint(), "Write down in English what is said"),
+    ):
+        yield replace(
+            row,
+            path=f"/v1/audio/{path}",
+            endpoint=HearingRoute(heard, services),
+            summary=summary,
+            form=TranscriptionForm,
+            streams=True,
+        )
+    for path, spoken, summary in (
+        ("/v1/audio/speech", openai.SpeechEndpoint(), "Speak a text"),
+        ("/tts", openai.TtsEndpoint(), "Speak a text, as WAV when nothing else is asked for"),
+    ):
+        yield replace(
+            row,
+            path=path,
+            endpoint=SpeakingRoute(spoken, services),
+            summary=summary,
+            body=SpeechBody,
+            streams=True,
+            media_type=_AUDIO,
+        )
+    yield replace(
+        row,
+        method="GET",
+        path="/v1/audio/voices",
+        endpoint=VoiceEndpoints(services).listed,
+        summary="List the voices of a model",
+    )
+    yield replace(
+        row,
+        path="/v1/vad",
+        endpoint=VadRoute(native.VadEndpoint(services.spell_error), services),
+        summary="Find speech",
+        body=native.VadBody,
+        form=native.VadForm,
+    )
+
+
+def _elevenlabs(services: Services) -> Iterator[RouteRow]:
+    row = RouteRow(
+        method="POST",
+        path="/v1/text-to-speech/{voice_id}",
+        endpoint=None,
+        summary="Speak a text",
+        tag="ElevenLabs",
+        spell_error=elevenlabs.error_reply,
+    )
+    for path, is_stream in ((row.path, False), (f"{row.path}/stream", True)):
+        yield replace(
+            row,
+            path=path,
+            endpoint=SpeakingRoute(elevenlabs.SpeechEndpoint(is_stream=is_stream), services),
+            body=elevenlabs.TextToSpeechBody,
+            media_type=_AUDIO,
+        )
+    voices = VoiceEndpoints(services)
+    for path, handler, summary in (
+        ("/v1/voices", voices.as_elevenlabs, "List the voices of a model"),
+        ("/v1/voices/{voice_id}", voices.one_as_elevenlabs, "Show one voice"),
+    ):
+        yield replace(row, method="GET", path=path, endpoint=handler, summary=summary)
 
 
 def _ranking(services: Services) -> Iterator[RouteRow]:

@@ -27,4 +27,5 @@ async def load_models(
         if name not in known and name not in catalog.specs:
             raise ModelNotFound(name, near=(spec.name,))
         facts = await pool.load(await library.prepare(spec))
-        report(name, f"ready, {facts.context_size} tokens of context, device: {facts.device}")
+        context = f"{facts.context_size} tokens of context, " if facts.context_size else ""
+        report(name, f"ready, {context}device: {facts.device}")

@@ -53,6 +53,12 @@ class Metrics:
         self.completion_tokens = Counter(
             "localai_completion_tokens", "Generated tokens.", ("model",), registry=registry
         )
+        self.audio_seconds = Counter(
+            "localai_audio_seconds",
+            "Seconds of audio that were heard or spoken.",
+            ("model", "task"),
+            registry=registry,
+        )
         self.failures = Counter(
             "localai_failures",
             "Answers that ended with an error, by its kind.",

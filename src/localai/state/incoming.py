@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import fcntl
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from localai.domain.errors import FileTooLarge, SetupError, StorageFull
@@ -16,13 +17,14 @@ from localai.domain.errors import FileTooLarge, SetupError, StorageFull
 RESERVE_BYTES = 256 * 1024 * 1024  # what uploads leave free for everything else on the disk
 _LOOK_EVERY_BYTES = 8 * 1024 * 1024
 _HEAD_BYTES = 1024
+_PIECE_BYTES = 256 * 1024
 _ENDING = ".part"
 _YOUNG_S = 60.0
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Incoming:
-    """Takes the bytes of one file. Every method blocks, so none belongs on the event loop.
+    """Takes the bytes of one file. Every method but `read` blocks, so none belongs on the event loop.
 
     While they come they are in a file of their own, which is locked: one that nobody has locked
     was left behind by a server that died. `expected_bytes` is what the caller announced, perhaps
@@ -76,6 +78,13 @@ class Incoming:
         """Give it its final name, where it appears whole."""
         with _folder_errors(self._folder, self.size_bytes):
             self._path.rename(path)
+
+    async def read(self) -> AsyncIterator[bytes]:
+        """What has come, from the first byte on, in pieces; it can be read more than once."""
+        await asyncio.to_thread(self._file.flush)
+        with await asyncio.to_thread(self._path.open, "rb") as file:
+            while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+                yield piece
 
     def discard(self) -> None:
         """Leave nothing behind. After `move_to` this does nothing."""

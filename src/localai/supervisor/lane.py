@@ -242,8 +242,10 @@ class Lane:
         seconds = time.monotonic() - now_s
         facts = started.facts
         _log.info(
-            "%s is ready after %.1f s (%s; %d tokens of context, %d at once; device: %s)",
-            self.name, seconds, started.description, facts.context_size, facts.slots, facts.device,
+            "%s is ready after %.1f s (%s; %s%d at once; device: %s)",
+            self.name, seconds, started.description,
+            f"{facts.context_size} tokens of context, " if facts.context_size else "",
+            facts.slots, facts.device,
         )  # fmt: skip
         return started
 

@@ -1,4 +1,4 @@
-"""LocalAI's own endpoints: POST /v1/tokenize and /v1/detokenize, and jobs below /backends."""
+"""LocalAI's own endpoints: POST /v1/tokenize, /v1/detokenize and /v1/vad, and jobs below /backends."""
 
 from localai.dialects.native.jobs import (
     ApplyBody,
@@ -13,6 +13,7 @@ from localai.dialects.native.tokens import (
     TokenizeBody,
     TokenizeEndpoint,
 )
+from localai.dialects.native.vad import VadBody, VadEndpoint, VadForm
 
 __all__ = [
     "ApplyBody",
@@ -20,6 +21,9 @@ __all__ = [
     "DetokenizeEndpoint",
     "TokenizeBody",
     "TokenizeEndpoint",
+    "VadBody",
+    "VadEndpoint",
+    "VadForm",
     "decode_apply",
     "encode_job",
     "encode_jobs",

@@ -1,4 +1,4 @@
-"""The OpenAI API: chat completions, completions, edits, files, and the list of models.
+"""The OpenAI API: chat completions, completions, edits, speech, files, and the list of models.
 
 `chat`, `completions` and `edits` each hold one endpoint (`ChatEndpoint` and so on): a decoder from
 a request body to requests, and the encoders of its answers. `requests` lists every field that a
@@ -14,6 +14,8 @@ from localai.dialects.openai.edits import EditEndpoint
 from localai.dialects.openai.errors import error_reply
 from localai.dialects.openai.files import FilesEndpoint, UploadForm
 from localai.dialects.openai.models import ModelCard, encode_model, encode_models
+from localai.dialects.openai.speech import SpeechEndpoint, TtsEndpoint, encode_voices
+from localai.dialects.openai.transcriptions import TranscriptionEndpoint, TranslationEndpoint
 
 __all__ = [
     "ChatEndpoint",
@@ -21,8 +23,13 @@ __all__ = [
     "EditEndpoint",
     "FilesEndpoint",
     "ModelCard",
+    "SpeechEndpoint",
+    "TranscriptionEndpoint",
+    "TranslationEndpoint",
+    "TtsEndpoint",
     "UploadForm",
     "encode_model",
     "encode_models",
+    "encode_voices",
     "error_reply",
 ]
