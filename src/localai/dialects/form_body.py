@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -33,6 +34,12 @@ def read_form(kind: type[_Body], form: Form) -> _Body:
         body = msgspec.convert(wanted, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _explained(str(error), wanted) from None
+    for field in msgspec.structs.fields(kind):
+        value = getattr(body, field.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            name = field.encode_name
+            message = f"{name} is {wanted[name][:40]!r}; it must be a number."
+            raise InvalidRequest(message, param=name)
     check_limits(body)
     return body
 
