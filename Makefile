@@ -88,7 +88,7 @@ $(venv)/ready-dev: $(inputs)
 	@touch $@ $(venv)/ready-run
 
 # Engines whose tests are worth their download. One that cannot be had here is left out, and its tests say so.
-tested_engines := transformers tones
+tested_engines := transformers tones whisper faster-whisper silero-vad espeak piper
 
 $(venv)/ready-engines: $(venv)/ready-dev src/localai/backends/manifest.yaml $(wildcard src/localai/backends/locks/*.txt)
 	@for engine in $(tested_engines); do \

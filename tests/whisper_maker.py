@@ -1,6 +1,6 @@
 """Tiny speech models in Whisper's shape that always write the same, for whisper.cpp and CTranslate2.
 
-    python -m tests.whisper_maker ct2 FOLDER     (in the environment of faster-whisper)
+    python -m tests.whisper_maker FOLDER     (in the environment of faster-whisper)
 
 The layers add nothing, so what comes next depends on the position alone: the position's embedding
 points at the token that is to be said there. Words are made up; the numbers of the special tokens
@@ -31,6 +31,9 @@ GERMAN = FIRST_LANGUAGE + 2
 _PROMPT = 3  # start, language, task
 _STRENGTH = 8.0  # of a position over a token
 _SCALE = 5.0  # of the last layer: how sure the model is
+_SURE = 3.0  # of a look at one place
+LOOKS = 12  # positions that look somewhere
+FRAMES_A_TOKEN = 30  # 0.6 s
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "été", "東京")
 SAID = (0.0, " one", " two", 1.2, 1.2, " three", " été", 2.5)
@@ -69,7 +72,7 @@ def tensors(said: Sequence[str | float] = SAID, language: int = GERMAN) -> dict[
     for place, token in enumerate(script(said), _PROMPT - 1):
         positions[place] = _STRENGTH * tokens[token]
     found = {
-        "encoder.positional_embedding": np.zeros((FRAMES, WIDTH), np.float32),
+        "encoder.positional_embedding": _waves(),
         "encoder.conv1.weight": np.zeros((WIDTH, MELS, 3), np.float32),
         "encoder.conv1.bias": np.zeros(WIDTH, np.float32),
         "encoder.conv2.weight": np.zeros((WIDTH, WIDTH, 3), np.float32),
@@ -87,11 +90,40 @@ def tensors(said: Sequence[str | float] = SAID, language: int = GERMAN) -> dict[
                 found[f"{block}.{attention}.{part}.weight"] = np.zeros((WIDTH, WIDTH), np.float32)
                 if part != "key":
                     found[f"{block}.{attention}.{part}.bias"] = np.zeros(WIDTH, np.float32)
+        if side == "decoder":
+            found |= _looking(positions[: _PROMPT + LOOKS])
         found |= _norm(f"{block}.mlp_ln")
         for part, shape in (("0", (4 * WIDTH, WIDTH)), ("2", (WIDTH, 4 * WIDTH))):
             found[f"{block}.mlp.{part}.weight"] = np.zeros(shape, np.float32)
             found[f"{block}.mlp.{part}.bias"] = np.zeros(shape[0], np.float32)
     return found
+
+
+def _waves() -> Array:
+    """A place in the sound as 64 slow waves, so that near places are alike."""
+    random = np.random.default_rng(2)
+    speeds = random.uniform(0.005, 0.2, WIDTH)
+    phases = random.uniform(0, 2 * np.pi, WIDTH)
+    return np.cos(np.arange(FRAMES)[:, None] * speeds + phases).astype(np.float32)
+
+
+def _normal(values: Array) -> Array:
+    centered = values - values.mean(axis=-1, keepdims=True)
+    return centered / centered.std(axis=-1, keepdims=True)
+
+
+def _looking(positions: Array) -> dict[str, Array]:
+    """Each position looks at a later place in the sound, for the times of words.
+
+    What it sees there counts for nothing: values are zero, so what is said stays the same.
+    """
+    places = np.maximum(0, np.arange(len(positions)) - _PROMPT) * FRAMES_A_TOKEN
+    wanted = _SURE * _normal(_waves())[places]
+    query = np.linalg.pinv(_normal(positions)) @ wanted
+    return {
+        "decoder.blocks.0.cross_attn.query.weight": query.T.astype(np.float32),
+        "decoder.blocks.0.cross_attn.key.weight": np.eye(WIDTH, dtype=np.float32),
+    }
 
 
 def _norm(name: str, scale: float = 1.0) -> dict[str, Array]:
@@ -162,7 +194,9 @@ def make_ct2(folder: Path) -> None:
     _set(spec.encoder.conv2, weights, "encoder.conv2")
     spec.decoder.embeddings.weight = weights["decoder.token_embedding.weight"]
     spec.decoder.projection.weight = weights["decoder.token_embedding.weight"]
-    spec.register_vocabulary(_vocabulary())
+    words = _vocabulary()
+    words[END_OF_TEXT - 1] = ""  # as in every multilingual model; CTranslate2 knows them by it
+    spec.register_vocabulary(words)
     spec.config.suppress_ids = []
     spec.config.suppress_ids_begin = []
     spec.config.alignment_heads = [(0, 0)]
@@ -246,4 +280,4 @@ def _tokenizer() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    make_ct2(Path(sys.argv[2]))
+    make_ct2(Path(sys.argv[1]))

@@ -23,13 +23,14 @@ from localai.domain.tasks import Task
 from localai.engines.manifest import BackendEntry, Manifest
 from localai.worker.runtime import tasks_of
 from tests.backends.lone import Lone, chat, complete, loaded, run
+from tests.backends.sounding import SOUND_WEIGHTS, make_sound_models
 from tests.engines.installed import skip_without, stock
 from tests.gguf_maker import make_tiny_llama
 from tests.hf_maker import make_tiny_hf
 from tests.live import is_alive
 
 # What each backend is given to load. A backend without a model here cannot be tested, and fails.
-WEIGHTS = {"llama-cpp": "tiny.gguf", "echo": "none", "tones": "none", "transformers": "tiny-hf"}
+WEIGHTS = {"llama-cpp": "tiny.gguf", "echo": "none", "transformers": "tiny-hf"} | SOUND_WEIGHTS
 LONG = {"max_tokens": 1500, "ignore_eos": True}
 
 
@@ -38,6 +39,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     make_tiny_llama(folder / "tiny.gguf", context_length=4096)
     make_tiny_hf(folder / "tiny-hf", context_length=4096)
+    make_sound_models(folder)
     return folder
 
 

@@ -179,16 +179,18 @@ def _word(samples: NDArray[np.float32], start: int, end: int) -> Iterator[Word]:
     numbers = []
     for place in range(count):
         middle = start + (place + 0.5) * tone
-        part = samples[int(middle - tone * 0.3) : int(middle + tone * 0.3)]
-        turns = np.exp(-2j * np.pi * np.arange(len(part))[None] / RATE_HZ * _FREQUENCIES[:, None])
-        numbers.append(int(np.abs(turns @ part).argmax()))
+        part = samples[int(middle) - _HEARD // 2 :][:_HEARD]
+        numbers.append(int(np.abs(_TURNS[:, : len(part)] @ part).argmax()))
     pairs = zip(numbers[::2], numbers[1::2], strict=False)
     text = bytes(high << 4 | low for high, low in pairs).decode(errors="replace")
     if text:
         yield Word(text=text, start_s=start / RATE_HZ, end_s=end / RATE_HZ, probability=1.0)
 
 
+# Of each tone the middle is compared with every frequency.
+_HEARD = int(_TONE_S * RATE_HZ * 0.6)
 _FREQUENCIES = _LOWEST_HZ + _STEP_HZ * np.arange(_TONES)
+_TURNS = np.exp(-2j * np.pi * np.arange(_HEARD)[None] / RATE_HZ * _FREQUENCIES[:, None])
 
 
 def _groups(words: Iterator[Word], longest_gap_s: float = _PAUSE_S / 2) -> Iterator[list[Word]]:

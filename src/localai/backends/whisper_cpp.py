@@ -189,11 +189,9 @@ class Backend:
 
     def _segment(self, number: int, request: TranscriptionRequest, language: str) -> Segment:
         context, vocabulary = self._context, self._vocabulary
-        tokens = []
-        for place in range(pw.whisper_full_n_tokens(context, number)):
-            data = pw.whisper_full_get_token_data(context, number, place)
-            if data.id < len(vocabulary):
-                tokens.append(data)
+        count = pw.whisper_full_n_tokens(context, number)
+        all_tokens = [pw.whisper_full_get_token_data(context, number, at) for at in range(count)]
+        tokens = [one for one in all_tokens if one.id < len(vocabulary)]
         words = words_of(
             [
                 Token(vocabulary[one.id], one.t0 * _TICK_S, one.t1 * _TICK_S, one.p)
@@ -207,7 +205,7 @@ class Backend:
             start_s=pw.whisper_full_get_segment_t0(context, number) * _TICK_S,
             end_s=pw.whisper_full_get_segment_t1(context, number) * _TICK_S,
             words=words if request.wants_words else (),
-            token_ids=tuple(one.id for one in tokens),
+            token_ids=tuple(one.id for one in all_tokens),
             avg_logprob=round(sum(one.plog for one in tokens) / len(tokens), 4) if tokens else None,
             temperature=request.temperature or 0.0,
         )

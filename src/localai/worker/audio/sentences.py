@@ -14,6 +14,7 @@ LONGEST: Final = 400  # characters of a piece: about half a minute of speech
 _CLOSING: Final = "\"'”»)\\]\u2019"
 _WIDE_MARKS: Final = "。｡\uff01\uff1f"
 _WIDE_CLOSING: Final = "」』”\u2019\uff09"
+_CONTROLS: Final = {code: " " for code in range(32) if chr(code) not in "\n\t"}
 _END: Final = re.compile(
     rf"(?:(?<!\b[A-Z])(?<!\b[A-Z][a-z])(?<!\b[A-Z][a-z][a-z])\.|[.!?…]{{2,}}|[!?…।؟])[{_CLOSING}]*(?=\s)"
     rf"|[{_WIDE_MARKS}]+[{_WIDE_CLOSING}]*"
@@ -25,9 +26,10 @@ _PAUSE: Final = re.compile(r"[,;:،、，；：]\s*|\s+[-–—]\s+")  # noqa: R
 def sentences(text: str, *, longest: int = LONGEST) -> Iterator[str]:
     """The sentences of `text`, without the spaces between them.
 
-    A longer one than `longest` characters is cut at a pause, else between words, else anywhere.
+    Control characters are taken for spaces. A longer one than `longest` characters is cut at a pause, else between words, else anywhere.
     Pieces in which nothing can be spoken are left out.
     """
+    text = text.translate(_CONTROLS)
     start = 0
     for end in _END.finditer(text):
         yield from _pieces(text[start : end.end()], longest)
