@@ -8,6 +8,7 @@ Together  calls take turns, a window of half a minute each: one context computes
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -39,6 +40,12 @@ _SHORTEST_S = 1.1  # whisper.cpp gives nothing for less than a second
 _TICK_S = 0.01  # the unit of its times
 _SLOTS = 8  # calls that take turns; a place costs nothing
 _ENGLISH = "en"
+_MOST_DIMENSIONS = 4
+# ggml's types: how many values a block holds, and in how many bytes (ggml.h, ggml-common.h).
+_BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
+    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210),
+}  # fmt: skip
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -227,11 +234,12 @@ def _open(path: Path, options: Options) -> Any:
 def _read_vocabulary(path: Path) -> tuple[bytes, ...]:
     """The tokens of a ggml file: whisper.cpp gives them as text, which a part of a letter is not.
 
-    Raises ModelFileInvalid.
+    Raises ModelFileInvalid, also for a file that is not whole: whisper.cpp would crash on it.
     """
     try:
         with path.open("rb") as file:
-            return tuple(_tokens(file))
+            tokens = tuple(_tokens(file))
+            is_whole = _is_whole(file, path.stat().st_size)
     except OSError as error:
         message = f"The weights cannot be read: {path}: {error.strerror}."
         hint = "Put the file there, or correct `parameters.model` in the model file."
@@ -242,6 +250,11 @@ def _read_vocabulary(path: Path) -> tuple[bytes, ...]:
             path=str(path),
             hint="It needs a ggml file, such as ggml-base.bin.",
         ) from error
+    if not is_whole:
+        message = f"The weights in {path} end too early."
+        hint = "The file was probably cut off while it was downloaded; get it again."
+        raise ModelFileInvalid(message, path=str(path), hint=hint)
+    return tokens
 
 
 def _tokens(file: BinaryIO) -> Iterator[bytes]:
@@ -253,6 +266,26 @@ def _tokens(file: BinaryIO) -> Iterator[bytes]:
     rows, columns = struct.unpack("<2i", file.read(8))
     file.seek(4 * rows * columns, 1)
     (count,) = struct.unpack("<i", file.read(4))
-    for _ in range(min(count, most)):
+    if count > most:
+        message = "more tokens than it has numbers for"
+        raise ValueError(message)
+    for _ in range(count):
         (length,) = struct.unpack("<I", file.read(4))
         yield file.read(length)
+
+
+def _is_whole(file: BinaryIO, size: int) -> bool:
+    """Whether the tensors fill the file to its end. Each: dimensions, name, type, then its values."""
+    while file.tell() < size:
+        try:
+            n_dims, name_length, kind = struct.unpack("<3i", file.read(12))
+            if not (0 <= n_dims <= _MOST_DIMENSIONS and name_length >= 0):
+                return False
+            dims = struct.unpack(f"<{n_dims}I", file.read(4 * n_dims))
+        except struct.error:
+            return False
+        if kind not in _BLOCKS:
+            return True  # a type that is newer than this table
+        values, length = _BLOCKS[kind]
+        file.seek(name_length + math.prod(dims) // values * length, 1)
+    return file.tell() == size
