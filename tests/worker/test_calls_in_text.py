@@ -372,3 +372,38 @@ def test_no_text_is_too_strange(parts: list[str]) -> None:
                 assert isinstance(json.loads(item[1]), dict)
         if all(len(item) == 1 for item in whole):
             assert "".join(item[0] for item in whole) == text
+
+
+TAGS = st.lists(
+    st.sampled_from(["<", ">", "a", "f", " ", "\n", "{", "}", '"', ":", "</", "x", "="]), max_size=3
+).map("".join)
+FORMATS = st.builds(
+    TagFormat,
+    tool_start=TAGS.filter(str.strip),
+    tool_sep=TAGS.filter(bool),
+    tool_end=TAGS,
+    key_start=TAGS,
+    key_val_sep=TAGS.filter(bool),
+    key_val_sep2=TAGS,
+    val_end=TAGS.filter(bool),
+    scope_start=TAGS,
+    scope_end=TAGS,
+    last_val_end=st.none() | TAGS,
+    last_tool_end=st.none() | TAGS,
+    raw_argval=st.none() | st.booleans(),
+    trim_raw_argval=st.booleans(),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(form=FORMATS, data=st.data())
+def test_no_format_is_too_strange(form: TagFormat, data: st.DataObject) -> None:
+    parts = [form.tool_start, "f", form.tool_sep, "{}", form.key_start, "x", form.key_val_sep, " 1",
+             form.val_end, form.tool_end, form.scope_start, form.scope_end, "<"]  # fmt: skip
+    pieces = data.draw(st.lists(st.sampled_from(parts), max_size=14))
+    said = FunctionSettings(format=form)
+    whole = read(["".join(pieces)], said)
+    assert read(pieces, said) == whole
+    assert read(list("".join(pieces)), said) == whole
+    for item in whole:
+        assert len(item) == 1 or isinstance(json.loads(item[1]), dict)

@@ -131,7 +131,7 @@ def _format(node: Node) -> TagFormat | Markers:
         is_nothing = isinstance(value, Scalar) and value.is_null
         if not is_nothing:
             fields[name] = _at(value, values.flag if name in _FLAGS else values.text)
-    if not fields.get("tool_start"):
+    if not fields.get("tool_start", "").strip():
         raise BadValue("`tool_start` is missing, the text that begins a call.")
     if fields.get("key_start") and not (fields.get("key_val_sep") and fields.get("val_end")):
         raise BadValue("`key_start` needs `key_val_sep` and `val_end` beside it.")

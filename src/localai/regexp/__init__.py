@@ -5,7 +5,7 @@ place of its matches. Both count their steps, so that no pattern of a model file
 The room knows nothing of the others and needs the standard library only.
 """
 
-from localai.regexp.pattern import Captures, Charge, Pattern, span
+from localai.regexp.pattern import Captures, Charge, Pattern, compiled, span
 from localai.regexp.replace import replaced
 from localai.regexp.steps import Steps, TooManySteps
 from localai.regexp.syntax import BadPattern
@@ -17,6 +17,7 @@ __all__ = [
     "Pattern",
     "Steps",
     "TooManySteps",
+    "compiled",
     "replaced",
     "span",
 ]

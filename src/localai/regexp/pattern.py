@@ -10,6 +10,7 @@ Machine Approach" (2009).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from localai.regexp.syntax import (
@@ -31,6 +32,7 @@ Captures = tuple[int | None, ...]
 LONGEST_PATTERN: Final = 10_000
 _LARGEST_PROGRAM: Final = 10_000
 _CHARACTERS_PER_STEP: Final = 50
+_KEPT_PATTERNS: Final = 256
 _OPERATIONS_PER_STEP: Final = 2
 
 # What a machine does at one place of its program
@@ -202,6 +204,12 @@ class Pattern:
             self._compile(node.inner)
         for split in splits:
             self._aim(split, split + 1, len(self._program), is_lazy=node.is_lazy)
+
+
+@lru_cache(_KEPT_PATTERNS)
+def compiled(source: str) -> Pattern:
+    """The pattern of a text, made once. Raises BadPattern."""
+    return Pattern(source)
 
 
 def _beginning(node: Node) -> str:

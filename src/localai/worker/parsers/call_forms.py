@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from localai.domain.generation import ToolSpec
-from localai.regexp import Pattern
+from localai.regexp import compiled
 from localai.regexp.steps import Steps
 from localai.wire.call_formats import HERMES
 from localai.wire.functions import (
@@ -82,13 +82,13 @@ def _of_patterns(settings: FunctionSettings) -> CallForms:
         names = {settings.function_name_key, *NAME_GROUPS}
         arguments = {settings.function_arguments_key, *ARGUMENT_GROUPS}
         forms += [
-            as_tags(Pattern(text), names=names, arguments=arguments)
+            as_tags(compiled(text), names=names, arguments=arguments)
             for text in settings.response_regex
         ]
     elif not settings.response_regex and not settings.replace_function_results:
         marked: dict[str, Form | None] = {}
         for text in settings.json_regex_match:
-            found = as_markers(Pattern(text))
+            found = as_markers(compiled(text))
             marked.setdefault(found.open if found else "", found)
         forms += marked.values()
     known = tuple(form for form in forms if form is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from localai.worker.parsers.overlaps import overlap
 from localai.worker.parsers.pieces import Body, CallStarted, Piece, Rejected, Said
 
 
@@ -31,6 +32,7 @@ class CallScanner:
 
     def __init__(self, openings: Sequence[Opening]) -> None:
         self._openings = sorted(openings, key=lambda opening: -len(opening.text))
+        self._texts = tuple({opening.text for opening in openings})
         self._held = ""  # text outside of calls that was not passed on yet
         self._body: Body | None = None
         self._taken = ""  # text from the opening on, as long as the body may yet reject it
@@ -79,7 +81,7 @@ class CallScanner:
     def _outside(self, text: str, out: list[Piece], *, is_last: bool) -> str | None:
         """Look for an opening; what the body is fed if there is one."""
         held = self._held + text
-        sure = len(held) if is_last else len(held) - self._overlap(held)
+        sure = len(held) if is_last else len(held) - overlap(held, self._texts)
         found = [
             (place, opening)
             for opening in self._openings
@@ -132,15 +134,6 @@ class CallScanner:
         begun = self._said or self._called or text[: max(place, 0)].strip()
         is_late = opening.at_start and begun
         return -1 if is_late else place
-
-    def _overlap(self, text: str) -> int:
-        """The length of the end of `text` that may begin a call."""
-        longest = min(len(text), max(len(opening.text) for opening in self._openings) - 1)
-        for length in range(longest, 0, -1):
-            end = text[-length:]
-            if any(opening.text.startswith(end) for opening in self._openings):
-                return length
-        return 0
 
     def _say(self, text: str, out: list[Piece]) -> None:
         """Pass on text that is no call."""

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from localai.regexp import Captures, Pattern, replaced, span
+from localai.regexp import Captures, Pattern, compiled, replaced, span
 from localai.regexp.steps import Steps
 from localai.wire.functions import ARGUMENT_GROUPS, NAME_GROUPS, FunctionSettings
 from localai.worker.parsers.call_scanner import CallScanner, Opening
 from localai.worker.parsers.json_calls import JsonCalls, JsonForm
 from localai.worker.parsers.json_text import parsed, spelled
+from localai.worker.parsers.overlaps import first_place, overlap
 from localai.worker.parsers.pieces import Piece, Said, whole_call
-from localai.worker.parsers.text_filter import first_place, overlap
 
 _JSON: Final = ("{", "[")
 
@@ -51,11 +51,11 @@ class PatternCalls:
             (settings.function_arguments_key, *ARGUMENT_GROUPS),
         )
         self._pairs = (settings.argument_regex_key_name, settings.argument_regex_value_name)
-        self._responses = [Pattern(text) for text in settings.response_regex]
-        self._jsons = [Pattern(text) for text in settings.json_regex_match]
-        self._arguments = [Pattern(text) for text in settings.argument_regex]
+        self._responses = [compiled(text) for text in settings.response_regex]
+        self._jsons = [compiled(text) for text in settings.json_regex_match]
+        self._arguments = [compiled(text) for text in settings.argument_regex]
         self._replacements = [
-            (Pattern(item.key), item.value) for item in settings.replace_function_results
+            (compiled(item.key), item.value) for item in settings.replace_function_results
         ]
         looked_for = [pattern.beginning for pattern in self._responses or self._jsons]
         self._beginnings = tuple({*looked_for, *(() if self._responses else _JSON)})

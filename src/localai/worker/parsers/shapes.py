@@ -19,10 +19,11 @@ _ANY_LINE = ((0, 9), (11, 0x10FFFF))
 def as_markers(pattern: Pattern) -> Markers | None:
     """The texts around the first group, for a pattern that finds JSON."""
     match _parts(pattern):
-        case [str(opening), Group(number=1, inner=inner)] if _is_anything(inner):
-            return Markers(opening.strip())
-        case [str(opening), Group(number=1, inner=inner), str(close)] if _is_anything(inner):
-            return Markers(opening.strip(), close.strip())
+        case [str(opening), Group(number=1, inner=inner), *behind] if _is_anything(inner):
+            close = behind[0] if behind else ""
+            if opening.strip() and len(behind) <= 1 and isinstance(close, str):
+                return Markers(opening.strip(), close.strip())
+            return None
         case _:
             return None
 
@@ -38,7 +39,7 @@ def as_tags(
     match _parts(pattern):
         case [str(start), Group() as name, str(sep), Group() as rest, str(end)]:
             fits = name.number in numbers[0] and rest.number in numbers[1]
-            if fits and _is_repeated(name.inner) and _is_anything(rest.inner):
+            if fits and start.strip() and _is_repeated(name.inner) and _is_anything(rest.inner):
                 return TagFormat(tool_start=start, tool_sep=sep, tool_end=end)
         case _:
             pass

@@ -15,6 +15,7 @@ from typing import Final
 
 from localai.wire.functions import TagFormat
 from localai.worker.parsers.json_text import ValueEnd, WholeValue, parsed, spelled
+from localai.worker.parsers.overlaps import overlap
 from localai.worker.parsers.pieces import (
     ArgumentsGrown,
     CallEnded,
@@ -107,7 +108,7 @@ class TaggedCalls:
             case _State.NAME:
                 raise _Broken
             case _State.OBJECT if self._whole is not None:
-                found = self._first(self._format.tool_end)
+                found = self._first(self._format.tool_end, is_last=True)
                 end = found[0] if found and self._whole.is_in_string else len(self._held)
                 self._call(out, self._understood(self._held[:end]))
                 self._held = self._held[end:]
@@ -160,18 +161,26 @@ class TaggedCalls:
     def _next(self, *tags: str | None) -> str | None:
         """Take the tag that comes next, "" when it is none of these, None when that is open."""
         self._held = self._held.lstrip(_SPACES)
-        bare = [tag.strip(_SPACES) for tag in tags if tag]
-        for tag in bare:
-            if tag and self._held.startswith(tag):
+        bare = {tag.strip(_SPACES) for tag in tags if tag} - {""}
+        for tag in sorted(bare, key=len, reverse=True):
+            if self._held.startswith(tag):
                 self._held = self._held[len(tag) :]
                 return tag
-        return None if any(tag.startswith(self._held) for tag in bare if tag) else ""
+            if tag.startswith(self._held):
+                return None
+        return ""
 
-    def _first(self, *tags: str | None) -> tuple[int, int] | None:
-        """Where the first of these tags is, and its length."""
+    def _first(self, *tags: str | None, is_last: bool = False) -> tuple[int, int] | None:
+        """Where the first of these tags is, and its length; None too when it may be a longer one.
+
+        With `is_last` there is no more text to wait for.
+        """
         bare = [tag.strip(_SPACES) or tag for tag in tags if tag]
         found = [(self._held.find(tag), -len(tag)) for tag in bare if tag in self._held]
-        return (min(found)[0], -min(found)[1]) if found else None
+        place, length = min(found, default=(len(self._held), 0))
+        if not found or (not is_last and len(self._held) - overlap(self._held, bare) <= place):
+            return None
+        return place, -length
 
     def _is(self, tag: str, *expected: str | None) -> bool:
         return bool(tag) and tag in {text.strip(_SPACES) for text in expected if text}
@@ -348,7 +357,7 @@ class TaggedCalls:
         is_text = self._state is _State.TEXT
         if found is None:
             if is_text:
-                kept = _overlap(self._held, ends)
+                kept = overlap(self._held, [tag.strip(_SPACES) or tag for tag in ends if tag])
                 self._pass_on(self._held[: len(self._held) - kept], out, is_last=False)
             return False
         place, length = found
@@ -403,13 +412,3 @@ _STARTS: Final = {
 def _fits(text: str, types: frozenset[str]) -> bool:
     """Whether JSON text is of one of these types."""
     return any(text[0] in _STARTS.get(name, "") for name in types)
-
-
-def _overlap(text: str, tags: list[str]) -> int:
-    """The length of the end of `text` that may be the start of a tag."""
-    bare = [tag.strip(_SPACES) or tag for tag in tags if tag]
-    longest = min(len(text), max(map(len, bare)) - 1)
-    for length in range(longest, 0, -1):
-        if any(tag.startswith(text[-length:]) for tag in bare):
-            return length
-    return 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from localai.regexp import Pattern, replaced
+from localai.regexp import compiled, replaced
 from localai.regexp.steps import Steps
 from localai.wire.functions import Replacement
+from localai.worker.parsers.overlaps import first_place, overlap
 from localai.worker.parsers.shapes import as_span
 
 
@@ -19,8 +20,8 @@ class TextFilter:
     def __init__(
         self, replacements: Sequence[Replacement], captures: Sequence[str], steps: Steps
     ) -> None:
-        self._replacements = [(Pattern(item.key), item.value) for item in replacements]
-        self._captures = [Pattern(text) for text in captures]
+        self._replacements = [(compiled(item.key), item.value) for item in replacements]
+        self._captures = [compiled(text) for text in captures]
         self._steps = steps
         self._captured: dict[int, str] = {}
         patterns = [pattern for pattern, _ in self._replacements] + self._captures
@@ -87,19 +88,3 @@ class TextFilter:
         for pattern, value in self._replacements:
             text = replaced(pattern, text, value, self._steps)
         return text
-
-
-def first_place(text: str, beginnings: Sequence[str]) -> int | None:
-    """Where the first of these texts is; 0 when one of them is empty."""
-    places = [place for beginning in beginnings if (place := text.find(beginning)) >= 0]
-    return min(places, default=None)
-
-
-def overlap(text: str, beginnings: Sequence[str]) -> int:
-    """The length of the longest end of `text` that one of these begins with."""
-    longest = min(len(text), max(map(len, beginnings), default=1) - 1)
-    for length in range(longest, 0, -1):
-        end = text[-length:]
-        if any(beginning.startswith(end) for beginning in beginnings):
-            return length
-    return 0
