@@ -103,6 +103,7 @@ def make_scripted(
     pieces: Sequence[str],
     *,
     after: Mapping[str, Sequence[str]] | None = None,
+    control: Sequence[str] = (),
     template: str | None = HERMES,
     context_length: int = 2048,
     name: str | None = None,
@@ -111,7 +112,8 @@ def make_scripted(
 
     Attention and feed-forward are zero and embeddings one-hot, so the next token depends on the
     last one only: `pieces` in order, then the end of the turn. Pieces must differ from each other
-    and from single bytes. `after` has other answers, by the one character that a prompt ends in.
+    and from single bytes. `after` has other answers, by the one character that a prompt ends in. `control` are pieces that
+    are control tokens, such as the tags of calls in some models.
     """
     spell = byte_tokens()
     answers = {"\n": pieces, **(after or {})}
@@ -123,7 +125,9 @@ def make_scripted(
         layers=1, embedding=size, heads=size // HEAD_DIM, kv_heads=1, feed_forward=HEAD_DIM
     )
     writer = _writer(path, shape, context_length=context_length, name=name)
-    _add_vocabulary(writer, tokens, used=256 + len(SPECIAL) + len(words), template=template)
+    marks = [256 + len(SPECIAL) + said.index(piece) for piece in control]
+    used = 256 + len(SPECIAL) + len(words)
+    _add_vocabulary(writer, tokens, used=used, template=template, control=marks)
 
     following = np.zeros((size, size), np.float32)  # row: next token; column: last token
     following[TURN_END, :] = 2.0  # RMSNorm scales a one-hot by sqrt(size): a logit of about 36
@@ -228,9 +232,14 @@ def _writer(
 
 
 def _add_vocabulary(
-    writer: gguf.GGUFWriter, tokens: list[str], *, used: int, template: str | None
+    writer: gguf.GGUFWriter,
+    tokens: list[str],
+    *,
+    used: int,
+    template: str | None,
+    control: Sequence[int] = (),
 ) -> None:
-    control = range(256, 256 + len(SPECIAL))
+    control = {*range(256, 256 + len(SPECIAL)), *control}
     kinds = [
         gguf.TokenType.CONTROL
         if index in control

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from localai.domain.generation import Chat, GenerationRequest, Grammar, ToolMode
+from localai.domain.parts import ToolCall, ToolResult
 from localai.regexp.steps import Steps
 from localai.wire.functions import FunctionSettings, Markers, TagFormat, offered_tools
 from localai.worker.grammars.call_grammar import CallDemand, call_grammar
 from localai.worker.parsers.call_forms import Form, Reader, call_forms, call_reader
 from localai.worker.parsers.call_stream import CallRules, CallStream
-from localai.worker.parsers.tool_prompt import describe_tools
+from localai.worker.parsers.tool_prompt import describe_tools, spelled_out
 
 _FORCED = (ToolMode.REQUIRED, ToolMode.NAMED)
+_OF_TOOLS = (ToolCall, ToolResult)
+_KEPT_GRAMMARS = 32
 
 
 def may_call(request: GenerationRequest) -> bool:
@@ -44,14 +47,19 @@ class ToolUse:
         self._settings = settings
         self._forms = call_forms(settings)
         self.is_said = self._forms.is_said  # whether the file says anything of the form of calls
+        self._grammars: dict[CallDemand, str | None] = {}
         self.tags = tuple(dict.fromkeys(tag for form in self._forms.forms for tag in _tags(form)))
 
     def told(self, request: GenerationRequest) -> GenerationRequest:
-        """`request` with its tools in words, for templates that have no place for them."""
-        if not may_call(request) or not isinstance(request.prompt, Chat):
+        """`request` with its tools and calls in words, for templates with no place for them."""
+        if not isinstance(request.prompt, Chat):
             return request
-        tools = offered_tools(request, self._settings)
-        messages = describe_tools(request.prompt.messages, tools, self._forms, self._settings)
+        messages = request.prompt.messages
+        if may_call(request):
+            tools = offered_tools(request, self._settings)
+            messages = describe_tools(messages, tools, self._forms, self._settings)
+        elif any(isinstance(part, _OF_TOOLS) for message in messages for part in message.parts):
+            messages = spelled_out(messages, self._forms, self._settings)
         return replace(request, prompt=Chat(messages=messages))
 
     def held(self, request: GenerationRequest, *, is_thinking: bool = False) -> HeldCalls:
@@ -66,13 +74,21 @@ class ToolUse:
             output=request.output,
             is_thinking=is_thinking,
         )
-        grammar = call_grammar(self._forms, self._settings, demand)
+        grammar = self._grammar(demand)
         held = replace(request, tools=())
         if grammar is not None:
             held = replace(held, output=Grammar(gbnf=grammar))
         if demand.is_required:
             held = replace(held, stop=())  # a stop sequence inside a call would break it
         return HeldCalls(held, self._stream(request, is_certain=grammar is not None))
+
+    def _grammar(self, demand: CallDemand) -> str | None:
+        """The grammar of a demand, made once: conversations ask for the same one again and again."""
+        if demand not in self._grammars:
+            if len(self._grammars) >= _KEPT_GRAMMARS:
+                self._grammars.pop(next(iter(self._grammars)))
+            self._grammars[demand] = call_grammar(self._forms, self._settings, demand)
+        return self._grammars[demand]
 
     def sought(self, request: GenerationRequest) -> CallStream:
         """What finds calls in an answer that nothing holds to their form."""

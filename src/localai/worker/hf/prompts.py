@@ -33,7 +33,7 @@ def render(request: GenerationRequest, tokenizer: Any, use: ToolUse) -> list[int
         )
     tools = [] if request.tool_policy.mode is ToolMode.NONE else list(request.tools)
     messages = prompt.messages
-    if tools and not knows_tools(tokenizer):
+    if not knows_tools(tokenizer):
         told = use.told(request).prompt
         assert isinstance(told, Chat)
         messages, tools = told.messages, []

@@ -48,7 +48,7 @@ class ToolPlans:
     async def plan(self, request: GenerationRequest) -> ToolPlan:
         """The plan for `request`. Raises what the engine raises."""
         if not may_call(request):
-            return ToolPlan(request)
+            return ToolPlan(self.told(request))
         if isinstance(request.prompt, Chat) and self.knows_tools:
             if must_call(request):  # a call is no text: the form of one has nothing to shape
                 return ToolPlan(replace(request, output=PlainText()), is_forced=True)
@@ -63,7 +63,7 @@ class ToolPlans:
         return ToolPlan(held_request, held.calls, is_either=is_either)
 
     def told(self, request: GenerationRequest) -> GenerationRequest:
-        """`request` with its tools in words, where the template has no place for them."""
+        """`request` with its tools and calls in words, where the template has no place for them."""
         return request if self.knows_tools else self._use.told(request)
 
     async def _begins_in_thoughts(self, request: GenerationRequest) -> bool:

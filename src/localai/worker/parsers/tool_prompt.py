@@ -26,13 +26,20 @@ def describe_tools(
     settings: FunctionSettings,
 ) -> tuple[Message, ...]:
     """The conversation as plain text turns, with the tools in its system message."""
+    plain = spelled_out(messages, forms, settings)
     introduction = _introduction(tools, forms, settings)
-    speller = _Speller(forms.forms[0], settings)
-    plain = [speller.as_text(message) for message in messages]
     if plain and plain[0].role in (Role.SYSTEM, Role.DEVELOPER):
         first = replace(plain[0], parts=(*plain[0].parts, Text(text=f"\n\n{introduction}")))
         return (first, *plain[1:])
     return (Message(role=Role.SYSTEM, parts=(Text(text=introduction),)), *plain)
+
+
+def spelled_out(
+    messages: Sequence[Message], forms: CallForms, settings: FunctionSettings
+) -> tuple[Message, ...]:
+    """The conversation with its calls, and their results, as text."""
+    speller = _Speller(forms.forms[0], settings)
+    return tuple(speller.as_text(message) for message in messages)
 
 
 def _introduction(tools: Sequence[ToolSpec], forms: CallForms, settings: FunctionSettings) -> str:
@@ -41,7 +48,7 @@ def _introduction(tools: Sequence[ToolSpec], forms: CallForms, settings: Functio
             {
                 "name": tool.name,
                 "description": tool.description,
-                "parameters": json.loads(tool.parameters or "{}"),
+                "parameters": _value(tool.parameters),
             },
             ensure_ascii=False,
         )
