@@ -189,13 +189,16 @@ def main() -> None:
     """Read what is asked for."""
     asked = json.loads(sys.argv[1])
     limit(asked["memory_bytes"], asked["seconds"])
+    read = {"pdf": read_pdf, "html": read_html}[asked["kind"]]
     try:
-        found = {"pdf": read_pdf, "html": read_html}[asked["kind"]](sys.stdin.buffer, asked)
+        written = json.dumps(read(sys.stdin.buffer, asked))
+    except ImportError:  # of the reader itself
+        raise
     except MemoryError:
-        found = {"error": "memory"}
+        written = '{"error": "memory"}'
     except Exception:
-        found = {"error": "damaged"}
-    json.dump(found, sys.stdout)
+        written = '{"error": "damaged"}'
+    sys.stdout.write(written)
 
 
 if __name__ == "__main__":

@@ -85,8 +85,8 @@ class DocumentReader:
     ) -> str | Pages:
         """The text of `file`, or images of its pages when it has none and the model sees images.
 
-        `file` is a real file, `name` what errors call it. Raises DocumentUnreadable, and TimedOut
-        when too many others are being read.
+        `name` is what errors call it. Raises DocumentUnreadable, TimedOut when too many others are
+        being read, and EngineFailed when none can be.
         """
         size_bytes = await asyncio.to_thread(file.seek, 0, os.SEEK_END)
         if not size_bytes:
@@ -139,12 +139,11 @@ class DocumentReader:
             "most_images": limits.most_images if sees_images else 0,
             "most_characters": most_characters,
         }
-        with await asyncio.to_thread(_on_disk, file) as given:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", str(_CHILD), msgspec.json.encode(asked).decode(),
-                stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                env={**self._environment, "LANG": "C.UTF-8"}, start_new_session=True,
-            )  # fmt: skip
+        try:
+            process = await self._start(file, msgspec.json.encode(asked).decode())
+        except OSError as error:
+            message = f"The program that reads documents could not be started: {error}."
+            raise EngineFailed(message) from error
         try:
             async with asyncio.timeout(limits.seconds + _GRACE_S):
                 written = await _output(process, limits.memory_bytes)
@@ -163,6 +162,14 @@ class DocumentReader:
             message = f"The program that reads documents did not start (exit code {code})."
             raise EngineFailed(message, hint="Is the installation whole? `pip check` tells.")
         raise DocumentUnreadable(name, _why_it_died(code, limits))
+
+    async def _start(self, file: BinaryIO, asked: str) -> Process:
+        with await asyncio.to_thread(_on_disk, file) as given:
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-I", str(_CHILD), asked,
+                stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                env={**self._environment, "LANG": "C.UTF-8"}, start_new_session=True,
+            )  # fmt: skip
 
     def _unreadable(
         self, name: str, found: _Found, most_characters: int, *, sees_images: bool
