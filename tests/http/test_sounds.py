@@ -130,7 +130,7 @@ def test_an_mp3_that_claims_too_much_is_not_believed(server: LiveServer, mark: b
         (flac(16000, 16000)[:20], "ends in its header"),
         (flac(16000, 16000)[:26], "damaged"),
         (b"OggS" + bytes(60), "WAV, MP3 or FLAC"),
-        (b"ID3" + bytes(60), "damaged"),
+        (b"ID3\x03" + bytes(60), "damaged"),
     ],
 )
 def test_a_sound_that_cannot_be_read_is_refused(
