@@ -308,14 +308,20 @@ def test_the_output_can_be_sent_back(summary: Any) -> None:
 
 @settings(deadline=None)
 @given(answers(n_choices=1), st.integers(0, 100))
-def test_a_failure_in_the_middle_is_shown(wanted: Wanted, cut: int) -> None:
+def test_a_failure_in_the_middle_is_raised_and_shown(wanted: Wanted, cut: int) -> None:
     events = [*wanted.events[: cut % len(wanted.events)], Failed(errors.EngineFailed("It broke."))]
-    error, failed = list(client(events).responses.create(**HI, stream=True))[-2:]
-    assert (error.type, error.message) == ("error", "It broke.")  # type: ignore[union-attr]
-    assert failed.type == "response.failed"
-    dumped = failed.model_dump(exclude_unset=True, by_alias=True)
-    EVENT.validate_python(dumped, strict=True)
-    assert (failed.response.status, failed.response.error.message) == ("failed", "It broke.")  # type: ignore[union-attr]
+    with pytest.raises(openai.APIError, match="It broke") as caught:
+        list(client(events).responses.create(**HI, stream=True))
+    assert (caught.value.code, caught.value.type) == ("engine_failed", "server_error")
+    body = json.dumps(HI | {"stream": True}).encode()
+    said, shown, done, _ = answer(body, events).content.decode().rsplit("\n\n", 3)
+    error, failed = (
+        EVENT.validate_json(frame.rpartition("data: ")[2], strict=True) for frame in (said, shown)
+    )
+    assert (error.type, error.code, error.message) == ("error", "engine_failed", "It broke.")
+    assert (failed.type, failed.response.status) == ("response.failed", "failed")
+    assert failed.response.error.message == "It broke."
+    assert done == "data: [DONE]"
 
 
 RAISED: list[tuple[errors.LocalAIError, type[openai.APIStatusError]]] = [

@@ -93,9 +93,14 @@ def error_reply(error: LocalAIError) -> ErrorReply:
 
 
 def error_event(error: LocalAIError) -> dict[str, Any]:
-    """Spell an error as the `error` event of a stream, without its number."""
-    named = {"code": row_of(error, ERRORS).code, "message": error.sentence, "param": _param(error)}
-    return {"type": "error"} | named
+    """Spell an error as the `error` event of a stream, without its number.
+
+    OpenAI's reference has the fields in the event itself; its servers, and Open Responses, send
+    them under `error`, which its clients raise. Both are written.
+    """
+    row = row_of(error, ERRORS)
+    named = {"code": row.code, "message": error.sentence, "param": _param(error)}
+    return {"type": "error"} | named | {"error": {"type": row.type} | named}
 
 
 def failure(error: LocalAIError) -> dict[str, Any]:

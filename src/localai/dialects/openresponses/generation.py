@@ -95,7 +95,8 @@ def echoed_format(body: ResponsesBody) -> dict[str, Any]:
     return {
         "type": "json_schema",
         "name": inner.name or "",
-        "description": inner.description,
+        "description": inner.description
+        or "",  # OpenAI forbids null, Open Responses leaving it out
         "schema": msgspec.json.decode(inner.schema),
         "strict": bool(inner.strict),
     }

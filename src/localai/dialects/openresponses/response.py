@@ -210,8 +210,9 @@ def _echoed(body: ResponsesBody) -> dict[str, Any]:
         "service_tier": "default",
         "safety_identifier": body.safety_identifier,
         "prompt_cache_key": body.prompt_cache_key,
-        "user": body.user,
     }
+    if body.user is not None:  # unlike the others it may not be null
+        echoed["user"] = body.user
     if conversation_id := conversation_named(body):
         echoed["conversation"] = {"id": conversation_id}
     return echoed
