@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.live import LiveServer, fill_models
+from tests.specs.recording import VIOLATIONS
 
 StartServer = Callable[..., LiveServer]
 
@@ -39,3 +40,12 @@ def start_server() -> Iterator[StartServer]:
     yield start
     for running in started:
         running.stop()
+
+
+@pytest.fixture(autouse=True)
+def answers_are_what_their_apis_say() -> Iterator[None]:
+    """Fail a test that got an answer from a server which a published description forbids."""
+    yield
+    found = "\n".join(VIOLATIONS)
+    VIOLATIONS.clear()
+    assert not found, found

@@ -18,10 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import anthropic
+import httpx2
+import ollama
 import openai
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gguf_maker import make_scripted, make_tiny_llama
+from tests.specs.recording import RecordingTransport, RecordingTransport2, record
 
 PATIENCE_S = 60.0  # until something that has to happen counts as missing; the machine may be busy
 SPOKEN = ["This ", "is ", "scripted: ", "one", " two", " three."]
@@ -155,7 +159,9 @@ class LiveServer:
         with contextlib.closing(connection):
             connection.request(method, path, data, sent | dict(headers or {}))
             answer = connection.getresponse()
-            return Reply(answer.status, dict(answer.headers.items()), answer.read())
+            reply = Reply(answer.status, dict(answer.headers.items()), answer.read())
+            record(method, path, reply.status, answer.headers.get("content-type", ""), reply.body)
+            return reply
 
     def get(self, path: str, **headers: str) -> Reply:
         """Send a GET."""
@@ -173,11 +179,33 @@ class LiveServer:
     @contextlib.contextmanager
     def openai(self, key: str = "none") -> Iterator[openai.OpenAI]:
         """The official client, which never repeats a request here."""
-        client = openai.OpenAI(
-            base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=PATIENCE_S
-        )
-        with client:
+        with (
+            httpx2.Client(transport=RecordingTransport2(), timeout=PATIENCE_S) as sender,
+            openai.OpenAI(
+                base_url=f"{self.url}/v1", api_key=key, max_retries=0, http_client=sender
+            ) as client,
+        ):
             yield client
+
+    @contextlib.contextmanager
+    def anthropic(self, key: str = "none") -> Iterator[anthropic.Anthropic]:
+        """The official client, which never repeats a request here."""
+        with (
+            httpx2.Client(transport=RecordingTransport2(), timeout=PATIENCE_S) as sender,
+            anthropic.Anthropic(
+                base_url=self.url, api_key=key, max_retries=0, http_client=sender
+            ) as client,
+        ):
+            yield client
+
+    @contextlib.contextmanager
+    def ollama(self) -> Iterator[ollama.Client]:
+        """The official client."""
+        client = ollama.Client(self.url, transport=RecordingTransport(), timeout=PATIENCE_S)
+        try:
+            yield client
+        finally:
+            client._client.close()  # it offers no other way
 
     def open_stream(
         self, path: str, body: Any, headers: Mapping[str, str] | None = None

@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from localai.dialects.contract import Origin
+from localai.dialects.contract import Call, Frame, Origin
 from localai.domain import errors, events
 from localai.domain.errors import LocalAIError
 from localai.domain.events import BlockKind, Event, FinishReason, Timings, TokenLogprob, Usage
 from localai.domain.parts import Text
+from localai.domain.stream_rules import StreamRules, fold
 
 ORIGIN = Origin(answer_id="1", created_unix_s=1700000000, client="someone")
 
@@ -53,9 +54,33 @@ def refusal(error: LocalAIError) -> dict[str, Any]:
     return {"error": named | {"param": error.fields.get("param")}}
 
 
-def event(spelled: list[Any]) -> Event:
+class Spelled(NamedTuple):
+    """An answer as it is sent: as a stream, and whole.
+
+    `frames` is empty if the call does not stream, `whole` is None if the answer is an error.
+    """
+
+    frames: tuple[Frame, ...]
+    whole: bytes | None
+
+
+def spelled(call: Call, written: Sequence[list[Any]], *, is_queued: bool = False) -> Spelled:
+    """Spell the events of a golden file; `is_queued` is for an encoder that first tells that."""
+    rules = StreamRules()
+    checked = [rules.feed(event(one)) for one in written]
+    frames: list[Frame] = []
+    if call.streams:
+        encoder: Any = call.stream_encoder("llama")
+        frames += encoder.queued() if is_queued else ()
+        frames += [frame for one in checked for frame in encoder.feed(one)]
+    answer = fold(checked)
+    whole = None if answer.error else call.whole_encoder("llama").encode(answer)
+    return Spelled(tuple(frames), whole)
+
+
+def event(written: list[Any]) -> Event:
     """Read an event: its class and its fields."""
-    name, fields = spelled[0], dict(spelled[1])
+    name, fields = written[0], dict(written[1])
     if name == "Failed":
         return events.Failed(errors.EngineFailed(fields["message"]))
     readers = {

@@ -38,8 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def client(server: LiveServer) -> Iterator[anthropic.Anthropic]:
-    base = f"http://127.0.0.1:{server.port}"
-    with anthropic.Anthropic(base_url=base, api_key="none", max_retries=0) as made:
+    with server.anthropic() as made:
         yield made
 
 
@@ -142,7 +141,6 @@ def test_a_missing_key_is_told_in_its_own_form(tmp_path: Path) -> None:
         reply = running.post("/v1/messages", {})
         assert reply.status == 401
         assert json.loads(reply.body)["error"]["type"] == "authentication_error"
-        base = f"http://127.0.0.1:{running.port}"
-        with anthropic.Anthropic(base_url=base, api_key="secret", max_retries=0) as client:
+        with running.anthropic("secret") as client:
             answer = client.messages.create(model="talker", max_tokens=5, messages=ASK)
         assert answer.content

@@ -41,9 +41,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def client(server: LiveServer) -> Iterator[ollama.Client]:
-    made = ollama.Client(f"http://127.0.0.1:{server.port}")
-    yield made
-    made._client.close()  # it offers no other way
+    with server.ollama() as made:
+        yield made
 
 
 def test_a_conversation_streams_and_adds_up(client: ollama.Client) -> None:

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from localai.dialects.anthropic import CountTokensEndpoint, MessagesEndpoint
-from localai.dialects.contract import Call
+from localai.dialects.contract import Frame
 from localai.domain.errors import LocalAIError
-from localai.domain.events import Event
 from localai.domain.generation import GenerationRequest
-from localai.domain.stream_rules import StreamRules, fold
-from tests.dialects.golden_files import ORIGIN, event, plain, refusal, write
+from tests.dialects import golden_files
+from tests.dialects.golden_files import ORIGIN, Spelled, plain, refusal, write
 
 HERE = Path(__file__).parent / "golden"
 REQUESTS = sorted((HERE / "requests").glob("*.json"))
@@ -30,7 +29,7 @@ ENDPOINT = MessagesEndpoint()
 COUNT = CountTokensEndpoint()
 
 
-def spelled(request: GenerationRequest) -> Any:
+def shown(request: GenerationRequest) -> Any:
     """Spell a request as JSON; the bytes of an image are shown as text."""
     value = _readable(plain(dataclasses.replace(request, client="")))
     return value["GenerationRequest"]
@@ -53,36 +52,36 @@ def decoded(case: Mapping[str, Any]) -> Any:
     body = json.dumps(case["body"]).encode()
     try:
         if case.get("counts"):
-            return {"request": spelled(COUNT.decode(body, ORIGIN).request)}
+            return {"request": shown(COUNT.decode(body, ORIGIN).request)}
         call = ENDPOINT.decode(body, ORIGIN)
     except LocalAIError as error:
         return refusal(error)
     (request,) = call.requests
-    return {"streams": call.streams, "request": spelled(request)}
+    return {"streams": call.streams, "request": shown(request)}
+
+
+def spelled(case: Mapping[str, Any]) -> Spelled:
+    """Spell the events of a case."""
+    origin = dataclasses.replace(ORIGIN, with_timings=case.get("with_timings", False))
+    call = ENDPOINT.decode(json.dumps(case["body"]).encode(), origin)
+    return golden_files.spelled(call, case["events"])
 
 
 def answered(case: Mapping[str, Any]) -> dict[str, Any]:
     """Spell the events of a case as the stream and as the whole answer that they make."""
-    origin = dataclasses.replace(ORIGIN, with_timings=case.get("with_timings", False))
-    call = ENDPOINT.decode(json.dumps(case["body"]).encode(), origin)
-    rules = StreamRules()
-    checked = [rules.feed(event(written)) for written in case["events"]]
+    answer = spelled(case)
     result: dict[str, Any] = {}
-    if call.streams:
-        result["frames"] = list(_frames(call, checked))
-    answer = fold(checked)
-    if answer.error is None:
-        result["whole"] = json.loads(call.whole_encoder("llama").encode(answer))
+    if answer.frames:
+        result["frames"] = [_read(frame) for frame in answer.frames]
+    if answer.whole is not None:
+        result["whole"] = json.loads(answer.whole)
     return result
 
 
-def _frames(call: Call, checked: list[Event]) -> Iterator[Any]:
-    encoder = call.stream_encoder("llama")
-    for checked_event in checked:
-        for frame in encoder.feed(checked_event):
-            data = json.loads(frame.data)
-            assert frame.event == data["type"]
-            yield data
+def _read(frame: Frame) -> Any:
+    data = json.loads(frame.data)
+    assert frame.event == data["type"]
+    return data
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from localai.dialects.anthropic.requests import FOREIGN_BLOCKS, MessagesBody, PromptBody
 from localai.domain.errors import InvalidRequest, RequestError, Unsupported
 from localai.domain.generation import Chat
-from tests.dialects.anthropic.golden import COUNT, ENDPOINT, REQUESTS, spelled
+from tests.dialects.anthropic.golden import COUNT, ENDPOINT, REQUESTS, shown
 from tests.dialects.golden_files import ORIGIN
 
 LEAST: dict[str, Any] = {"max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
@@ -58,7 +58,7 @@ def check(body: bytes) -> None:
         assert json.loads(reply.body)["error"]["message"] == error.sentence
         return
     (request,) = call.requests
-    json.dumps(spelled(request), ensure_ascii=False).encode()
+    json.dumps(shown(request), ensure_ascii=False).encode()
     call.whole_encoder("llama")
     call.stream_encoder("llama")
     COUNT.decode(body, ORIGIN)

@@ -10,16 +10,15 @@ answer that spell them, without the head that they all have. To write what the c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from localai.dialects.ollama import ChatEndpoint, GenerateEndpoint, GenerationCall
+from localai.dialects.contract import Frame
+from localai.dialects.ollama import ChatEndpoint, GenerateEndpoint
 from localai.domain.errors import LocalAIError
-from localai.domain.events import Event
-from localai.domain.stream_rules import StreamRules, fold
 from tests.dialects import golden_files
-from tests.dialects.golden_files import ORIGIN, event, refusal, write
+from tests.dialects.golden_files import ORIGIN, Spelled, refusal, write
 
 HERE = Path(__file__).parent / "golden"
 REQUESTS = sorted((HERE / "requests").glob("*.json"))
@@ -53,26 +52,25 @@ def decoded(endpoint: str, body: Any) -> Any:
     return gives
 
 
+def spelled(case: Mapping[str, Any]) -> Spelled:
+    """Spell the events of a case."""
+    call = ENDPOINTS[case["endpoint"]].decode(json.dumps(case["body"]).encode(), ORIGIN)
+    return golden_files.spelled(call, case["events"])
+
+
 def answered(case: Mapping[str, Any]) -> dict[str, Any]:
     """Spell the events of a case as the stream and as the whole answer that they make."""
-    body = json.dumps(case["body"]).encode()
-    call = ENDPOINTS[case["endpoint"]].decode(body, ORIGIN)
-    rules = StreamRules()
-    checked = [rules.feed(event(spelled)) for spelled in case["events"]]
-    answer = fold(checked)
-    result: dict[str, Any] = {"lines": list(_lines(call, checked))}
-    if answer.error is None:
-        result["whole"] = _without_head(call.whole_encoder("llama").encode(answer))
+    answer = spelled(case)
+    result: dict[str, Any] = {"lines": [_line(frame) for frame in answer.frames]}
+    if answer.whole is not None:
+        result["whole"] = _without_head(answer.whole)
     return result
 
 
-def _lines(call: GenerationCall, checked: list[Event]) -> Iterator[Any]:
-    encoder = call.stream_encoder("llama")
-    for checked_event in checked:
-        for frame in encoder.feed(checked_event):
-            assert frame.event == ""
-            assert len(frame.data.decode().splitlines()) == 1
-            yield _without_head(frame.data)
+def _line(frame: Frame) -> Any:
+    assert frame.event == ""
+    assert len(frame.data.decode().splitlines()) == 1
+    return _without_head(frame.data)
 
 
 def _without_head(data: bytes) -> dict[str, Any]:

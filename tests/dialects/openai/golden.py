@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from localai.dialects.contract import Call, Endpoint
+from localai.dialects.contract import Endpoint, Frame
 from localai.dialects.openai import ChatEndpoint, CompletionEndpoint, EditEndpoint
 from localai.domain.errors import LocalAIError
-from localai.domain.events import Event
-from localai.domain.stream_rules import StreamRules, fold
 from localai.version import __version__
-from tests.dialects.golden_files import ORIGIN, event, plain, refusal, write
+from tests.dialects import golden_files
+from tests.dialects.golden_files import ORIGIN, Spelled, plain, refusal, write
 
 HERE = Path(__file__).parent / "golden"
 REQUESTS = sorted((HERE / "requests").glob("*.json"))
@@ -47,22 +46,24 @@ def decoded(endpoint: str, body: Any) -> Any:
     return {"streams": call.streams, "requests": requests}
 
 
+def spelled(case: Mapping[str, Any]) -> Spelled:
+    """Spell the events of a case."""
+    origin = dataclasses.replace(ORIGIN, with_timings=case.get("with_timings", False))
+    call = ENDPOINTS[case["endpoint"]].decode(json.dumps(case["body"]).encode(), origin)
+    return golden_files.spelled(call, case["events"])
+
+
 def answered(case: Mapping[str, Any]) -> dict[str, Any]:
     """Spell the events of a case as the stream and as the whole answer that they make."""
-    origin = dataclasses.replace(ORIGIN, with_timings=case.get("with_timings", False))
-    body = json.dumps(case["body"]).encode()
-    call = ENDPOINTS[case["endpoint"]].decode(body, origin)
-    rules = StreamRules()
-    checked = [rules.feed(event(spelled)) for spelled in case["events"]]
+    answer = spelled(case)
     result: dict[str, Any] = {}
-    if call.streams:
-        frames = list(_frames(call, checked))
+    if answer.frames:
+        frames = [_read(frame) for frame in answer.frames]
         heads = [_take_head(frame) for frame in frames if "choices" in frame]
         assert all(head == heads[0] for head in heads)
         result |= {"head": heads[0], "frames": frames}
-    answer = fold(checked)
-    if answer.error is None:
-        whole = json.loads(call.whole_encoder("llama").encode(answer))
+    if answer.whole is not None:
+        whole = json.loads(answer.whole)
         assert _take_head(whole).keys() == HEAD
         result["whole"] = whole
     return result
@@ -75,12 +76,9 @@ def _take_head(answer: dict[str, Any]) -> dict[str, Any]:
     return head
 
 
-def _frames(call: Call, checked: list[Event]) -> Iterator[Any]:
-    encoder = call.stream_encoder("llama")
-    for checked_event in checked:
-        for frame in encoder.feed(checked_event):
-            assert frame.event == ""
-            yield "[DONE]" if frame.data == b"[DONE]" else json.loads(frame.data)
+def _read(frame: Frame) -> Any:
+    assert frame.event == ""
+    return "[DONE]" if frame.data == b"[DONE]" else json.loads(frame.data)
 
 
 if __name__ == "__main__":

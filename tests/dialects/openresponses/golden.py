@@ -15,8 +15,8 @@ from typing import Any
 from localai.dialects.contract import Origin
 from localai.dialects.openresponses import ResponsesCall, ResponsesEndpoint
 from localai.domain.errors import LocalAIError
-from localai.domain.stream_rules import StreamRules, fold
-from tests.dialects.golden_files import ORIGIN, event, plain, refusal, write
+from tests.dialects import golden_files
+from tests.dialects.golden_files import ORIGIN, Spelled, plain, refusal, write
 
 HERE = Path(__file__).parent / "golden"
 REQUESTS = sorted((HERE / "requests").glob("*.json"))
@@ -79,22 +79,23 @@ USUAL_ITEMS = [
 ]
 
 
+def spelled(case: Mapping[str, Any]) -> Spelled:
+    """Spell the events of a case."""
+    call = decode(
+        case["body"], dataclasses.replace(ORIGIN, with_timings=case.get("with_timings", False))
+    )
+    return golden_files.spelled(call, case["events"], is_queued=call.background)
+
+
 def answered(case: Mapping[str, Any]) -> dict[str, Any]:
     """Spell the events of a case as the stream and as the whole answer that they make."""
-    origin = dataclasses.replace(ORIGIN, with_timings=case.get("with_timings", False))
-    call = decode(case["body"], origin)
     usual = json.loads(decode(LEAST).queued("llama"))
-    rules = StreamRules()
-    checked = [rules.feed(event(spelled)) for spelled in case["events"]]
+    answer = spelled(case)
     result: dict[str, Any] = {}
-    if call.streams:
-        encoder = call.stream_encoder("llama")
-        frames = list(encoder.queued()) if call.background else []
-        frames += [frame for one in checked for frame in encoder.feed(one)]
-        result["frames"] = [_frame(frame.event, frame.data, usual) for frame in frames]
-    answer = fold(checked)
-    if answer.error is None:
-        whole = json.loads(call.whole_encoder("llama").encode(answer))
+    if answer.frames:
+        result["frames"] = [_frame(frame.event, frame.data, usual) for frame in answer.frames]
+    if answer.whole is not None:
+        whole = json.loads(answer.whole)
         result["whole"] = whole if case.get("shows_all") else _told(whole, usual)
     return result
 
@@ -102,11 +103,11 @@ def answered(case: Mapping[str, Any]) -> dict[str, Any]:
 def _frame(name: str, data: bytes, usual: Mapping[str, Any]) -> Any:
     if data == b"[DONE]":
         return "[DONE]"
-    spelled = json.loads(data)
-    assert spelled["type"] == name
-    if "response" in spelled:
-        spelled["response"] = _told(spelled["response"], usual)
-    return spelled
+    event = json.loads(data)
+    assert event["type"] == name
+    if "response" in event:
+        event["response"] = _told(event["response"], usual)
+    return event
 
 
 def _told(response: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""The judge finds what is wrong, and nothing in its files is there for no reason."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from tests.specs.books import schemas
+from tests.specs.extensions import EXTENSIONS, Extension
+from tests.specs.judge import Judge
+from tests.specs.reduce import HERE, ORIGINS, Reducer
+from tests.specs.replies import ANSWERS, BY_TYPE
+from tests.specs.samples import golden, golden_answers, others
+
+BOOK = {
+    "Thing": {
+        "allOf": [
+            {"$ref": "#/components/schemas/Named"},
+            {
+                "type": "object",
+                "properties": {
+                    "parts": {"type": "array", "items": {"$ref": "#/components/schemas/Part"}},
+                    "any": {"type": "object"},
+                },
+                "required": ["parts"],
+            },
+        ]
+    },
+    "Named": {"type": "object", "properties": {"name": {"type": "string"}}},
+    "Part": {
+        "oneOf": [
+            {"$ref": "#/components/schemas/Named"},
+            {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
+        ]
+    },
+    "StartEvent": {"type": "object", "properties": {"type": {"const": "start"}}},
+}
+THING: dict[str, Any] = {"name": "a", "parts": [{"name": "b"}, {"n": 1}], "any": {"x": 1}}
+
+
+def test_a_value_that_fits() -> None:
+    Judge(BOOK).check("Thing", THING)
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value", "said"),
+    [
+        ((), "more", 1, "'more' was unexpected"),
+        ((), "name", 5, "$.name: 5 is not of type"),
+        (("parts", 0), "more", 1, "$.parts[0]"),
+        (("parts", 1), "n", "x", "$.parts[1].n"),
+        (("parts", 1), "name", "both", "$.parts[1]"),
+        ((), "parts", None, "$.parts"),
+    ],
+)
+def test_a_value_that_does_not(place: tuple[Any, ...], key: str, value: Any, said: str) -> None:
+    wrong = copy.deepcopy(THING)
+    at = wrong
+    for step in place:
+        at = at[step]
+    at[key] = value
+    judge = Judge(BOOK)
+    assert said in "\\n".join(judge.violations("Thing", wrong))
+    with pytest.raises(AssertionError, match="not a Thing"):
+        judge.check("Thing", wrong)
+
+
+def test_events_are_told_apart_by_their_type() -> None:
+    assert Judge(BOOK).event("start") == "StartEvent"
+    with pytest.raises(AssertionError, match="no event 'stop'"):
+        Judge(BOOK).event("stop")
+
+
+def test_every_schema_of_an_answer_exists() -> None:
+    for answers in ANSWERS.values():
+        for answer in answers:
+            named = {answer.whole, answer.piece} - {"", BY_TYPE}
+            assert named <= schemas(answer.spec).keys()
+
+
+@pytest.mark.parametrize("spec", ORIGINS)
+def test_a_description_is_as_its_maker_makes_it(spec: str) -> None:
+    whole = json.loads((HERE / f"{spec}.json").read_text())
+    origin = ORIGINS[spec]
+    assert whole["origin"]["commit"] == origin.commit
+    schemas = whole["components"]["schemas"]
+    roots = [*origin.roots, *(name for name in schemas if name.endswith("StreamingEvent"))]
+    assert Reducer(whole).reduced(roots) == schemas
+    assert (HERE / f"{spec}.LICENSE").read_text()
+
+
+SENT = [*(one for name, path in golden_answers() for one in golden(name, path)), *others()]
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS, ids=lambda one: f"{one.spec} {one.schema}")
+def test_an_extension_ends_with_its_reason(extension: Extension) -> None:
+    without = [one for one in EXTENSIONS if one.spec == extension.spec and one is not extension]
+    judge = Judge(schemas(extension.spec), without)
+    values = [one for one in SENT if one.spec == extension.spec]
+    assert any(judge.violations(one.schema, one.value) for one in values), "nothing needs it"
