@@ -109,4 +109,7 @@ def failure(error: LocalAIError) -> dict[str, Any]:
 
 
 def _param(error: LocalAIError) -> Any:
-    return "model" if error.kind == "model_not_found" else error.fields.get("param")
+    if error.kind == "model_not_found":
+        return "model"
+    param = error.fields.get("param")
+    return "input" if param == "messages" else param  # a worker says what chat completions say
