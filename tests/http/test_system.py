@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import openai
 import pytest
@@ -49,6 +50,21 @@ def test_models_are_filtered(server: LiveServer) -> None:
     reply = server.get("/v1/models?filter=(")
     assert reply.status == 400
     assert reply.error["param"] == "filter"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["((.|.|.|.|.|.|.|.|.)*)*Z", "(.+)+(.+)+(.+)+(.+)+(.+)+Z", "(.*)*Z" * 33]
+)
+def test_no_filter_keeps_the_server_busy(server: LiveServer, pattern: str) -> None:
+    reply = server.get(f"/v1/models?{urlencode({'filter': pattern})}")
+    assert (reply.status, reply.json.get("data")) == (200, [])
+
+
+def test_a_filter_that_is_too_much_work_is_refused(server: LiveServer) -> None:
+    costly = "(((.?){18}){18}){6}Z"
+    reply = server.get(f"/v1/models?{urlencode({'filter': costly})}")
+    assert (reply.status, reply.error["param"]) == (400, "filter")
+    assert "too many steps" in reply.error["message"]
 
 
 @pytest.mark.parametrize("path", ["/v1/models/team/echo", "/models/team%2Fecho", "/v1/models/text"])

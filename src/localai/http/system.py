@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
+from localai.catalog.gotemplate import BadPattern, Pattern
 from localai.dialects import anthropic, openai
 from localai.domain.errors import InvalidRequest, LocalAIError
 from localai.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from localai.catalog.spec import ModelSpec
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_FILTER = 200
 _ANTHROPIC = "anthropic-version"  # a header that Anthropic's clients send and no others
+_MOST_FILTER_STEPS = 100_000  # about a quarter of a second
 
 
 class SystemEndpoints:
@@ -58,12 +61,12 @@ class SystemEndpoints:
 
         Two APIs have this path; Anthropic's clients say that they are.
         """
+        listed = self._services.library.catalog().specs
         try:
-            wanted = _filter(request.query_params.get("filter", ""))
+            matches = _filter(request.query_params.get("filter", ""))
+            specs = [spec for name, spec in listed.items() if matches(name)]
         except LocalAIError as error:
             return self._refused(request, error)
-        listed = self._services.library.catalog().specs
-        specs = [spec for name, spec in listed.items() if wanted.search(name)]
         if _ANTHROPIC in request.headers:
             body = anthropic.encode_models([_anthropic_card(spec) for spec in specs])
         else:
@@ -106,12 +109,25 @@ def _anthropic_card(spec: ModelSpec) -> anthropic.ModelCard:
     return anthropic.ModelCard(model_id=spec.name, created_unix_s=spec.created_unix_s)
 
 
-def _filter(pattern: str) -> re.Pattern[str]:
-    if len(pattern) > _MAX_FILTER:
-        message = f"The filter is {len(pattern)} characters; at most {_MAX_FILTER} are allowed."
+def _filter(source: str) -> Callable[[str], bool]:
+    """A test for names by a regular expression, whose work is limited. Raises InvalidRequest."""
+    if not source:
+        return lambda _: True
+    if len(source) > _MAX_FILTER:
+        message = f"The filter is {len(source)} characters; at most {_MAX_FILTER} are allowed."
         raise InvalidRequest(message, param="filter")
     try:
-        return re.compile(pattern)
-    except re.error as error:
-        message = f"The filter {pattern!r} is not a regular expression: {error}."
+        pattern = Pattern(source)
+    except BadPattern as error:
+        message = f"The filter {source!r} is not a regular expression: {error}."
         raise InvalidRequest(message, param="filter") from error
+    left = _MOST_FILTER_STEPS
+
+    def charge(steps: int) -> None:
+        nonlocal left
+        left -= steps
+        if left < 0:
+            message = f"The filter {source!r} takes too many steps."
+            raise InvalidRequest(message, param="filter", hint="Send a simpler one.")
+
+    return lambda name: pattern.search(name, 0, charge) is not None

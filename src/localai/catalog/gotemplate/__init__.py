@@ -1,5 +1,6 @@
 """Go's text/template with sprig's functions, for the prompt templates of model files.
 
+`Pattern` is a regular expression in Go's syntax that cannot run for long either.
 `parse` checks a source once; `Template.render` writes its text for some data, as often as needed.
 Data are texts, numbers, lists, maps and Records: a map lacks a key quietly, a Record does not.
 Nothing here reads a file, and no template can run for long or write without end.
@@ -7,7 +8,9 @@ docs/reference/templates.md says what is supported.
 """
 
 from localai.catalog.gotemplate.errors import GoTemplateError
+from localai.catalog.gotemplate.pattern_syntax import BadPattern
+from localai.catalog.gotemplate.patterns import Pattern
 from localai.catalog.gotemplate.template import Template, parse
 from localai.catalog.gotemplate.values import Record
 
-__all__ = ["GoTemplateError", "Record", "Template", "parse"]
+__all__ = ["BadPattern", "GoTemplateError", "Pattern", "Record", "Template", "parse"]
