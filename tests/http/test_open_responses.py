@@ -16,7 +16,7 @@ import pytest
 from tests.gguf_maker import HERMES, Shape, make_scripted, make_tiny_llama
 from tests.live import LiveServer
 from tests.mmproj_maker import make_mmproj, png
-from tests.specs.replies import sse_pieces
+from tests.specs.pieces import sse_pieces
 
 WIDTH = 128
 CALL = ["<tool_call>\n", '{"name": "', "get_weather", '", "arguments": {"', 'location": "', "Rome"]
@@ -134,8 +134,9 @@ def test_a_picture_is_looked_at(server: LiveServer) -> None:
         {"type": "input_text", "text": "What is it?"},
         {"type": "input_image", "image_url": address},
     ]
-    answer = whole(server, "seer", [said("user", parts)], max_output_tokens=3)
-    assert answer["output"]
+    seen = whole(server, "seer", [said("user", parts)], max_output_tokens=3)
+    unseen = whole(server, "seer", [said("user", parts[:1])], max_output_tokens=3)
+    assert seen["usage"]["input_tokens"] > unseen["usage"]["input_tokens"] + 3
 
 
 def test_a_picture_that_no_one_can_see_is_refused_by_its_place(server: LiveServer) -> None:

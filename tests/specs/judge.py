@@ -29,16 +29,23 @@ class Judge:
 
     def violations(self, schema: str, value: Any) -> list[str]:
         """What is wrong with `value`, as sentences; nothing if it is what the named schema says."""
-        if schema not in self._validators:
-            self._validators[schema] = self._validator({"$ref": f"#/$defs/{schema}"})
-        errors = self._validators[schema].iter_errors(value)
-        return [said for error in errors for said in _said(error)]
+        return self._found({"$ref": f"{REFERENCE}{schema}"}, value, schema)
 
     def check(self, schema: str, value: Any) -> None:
         """Raise AssertionError if `value` is not what the named schema says."""
-        found = self.violations(schema, value)
+        self.check_inline({"$ref": f"{REFERENCE}{schema}"}, value, schema)
+
+    def check_inline(self, schema: Mapping[str, Any], value: Any, name: str) -> None:
+        """Raise AssertionError if `value` is not what `schema` says, which is known as `name`."""
+        found = self._found(schema, value, name)
         shown = json.dumps(value)[:_MOST_SHOWN]
-        assert not found, f"not a {schema}:\n  " + "\n  ".join(found) + f"\n{shown}"
+        assert not found, f"not a {name}:\n  " + "\n  ".join(found) + f"\n{shown}"
+
+    def _found(self, schema: Mapping[str, Any], value: Any, name: str) -> list[str]:
+        if name not in self._validators:
+            self._validators[name] = self._validator(_closed(schema))
+        errors = self._validators[name].iter_errors(value)
+        return [said for error in errors for said in _said(error)]
 
     def event(self, kind: str) -> str:
         """The name of the schema for an event of this type."""

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import httpx2
 
-from tests.specs.replies import check_reply
+from tests.specs.replies import Reply, check_reply
 
 VIOLATIONS: list[str] = []
 
@@ -20,7 +20,8 @@ VIOLATIONS: list[str] = []
 def record(method: str, path: str, status: int, content_type: str, body: bytes) -> None:
     """Note what is wrong with an answer."""
     try:
-        check_reply(method, path, status, content_type, body)
+        kind = content_type.partition(";")[0]
+        check_reply(Reply(method, path.partition("?")[0], status, kind, body))
     except (AssertionError, ValueError) as error:
         VIOLATIONS.append(f"{method} {path} answered {status}: {error}")
 

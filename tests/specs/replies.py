@@ -7,8 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from localai.http.answers import NDJSON
 from tests.specs.books import judge
+from tests.specs.own import description
+from tests.specs.pieces import ndjson_pieces, sse_pieces
 
+LEAST_ERROR = 400
 BY_TYPE = "the schema for its type"
 
 
@@ -72,91 +76,63 @@ UNPUBLISHED: Mapping[str, str] = {
     "POST /api/embeddings": "Ollama's description has only the newer form",
     "POST /v1/rerank": "Jina publishes no description under a free license",
     "POST /v2/rerank": "Cohere publishes no description under a free license",
-    "POST /v1/tokenize": "LocalAI's own",
-    "POST /v1/detokenize": "LocalAI's own",
-    "GET /readyz": "our own",
-    "GET /version": "our own",
-    "GET /openapi.json": "our own",
 }
 
 
-def _pattern(path: str) -> re.Pattern[str]:
-    """The addresses of a path: also without /v1, also below an engine."""
-    given = re.sub(r"\{\w+\}", r"[^/]+", path).replace("/models/[^/]+", "/models/.+")
-    return re.compile(given.replace("/v1/", r"/(?:v1/)?(?:engines/.+/)?", 1) + "/?")
+OURS = {"Tokens", "Backends", "System"}
+"""Tags of operations that are LocalAI's or our own, so that nobody else describes them."""
 
 
-_PATTERNS = {key: _pattern(key.partition(" ")[2]) for key in ANSWERS}
+class Reply(NamedTuple):
+    """An answer as it is sent. `kind` is its media type; the body may be only begun."""
+
+    method: str
+    path: str
+    status: int
+    kind: str
+    body: bytes
 
 
-def answers_of(method: str, path: str) -> tuple[Answer, ...]:
-    """What the answer to a request has to be; nothing for what is not published."""
-    for key, pattern in _PATTERNS.items():
-        if key.startswith(f"{method} ") and pattern.fullmatch(path):
-            return ANSWERS[key]
-    return ()
+class Sent(NamedTuple):
+    """A value that we send, and the schema of a description that it has to obey."""
+
+    spec: str
+    schema: str
+    value: Any
 
 
-def check_reply(method: str, path: str, status: int, content_type: str, body: bytes) -> None:
-    """Raise AssertionError unless the answer is what the description of its API says."""
-    path = path.partition("?")[0]
-    if path == "/readyz":  # says why not in a form of its own
+def check_reply(reply: Reply) -> None:
+    """Raise AssertionError unless an answer is what its API's description and our own say."""
+    description().check(*reply)
+    for spec, schema, value in published(reply):
+        judge(spec).check(schema, value)
+
+
+def published(reply: Reply) -> Iterator[Sent]:
+    """What an answer holds that somebody else describes."""
+    operation = description().find(reply.method, reply.path)
+    if reply.status < LEAST_ERROR:
+        for answer in ANSWERS.get(operation.name, ()) if operation else ():
+            yield from _values(answer, reply)
+    elif reply.body and reply.path != "/readyz":  # none to HEAD, none with --opaque-errors
+        assert reply.kind == "application/json", f"an error is {reply.kind}"
+        yield Sent(_speller(reply.path), "ErrorResponse", json.loads(reply.body))
+
+
+def _values(answer: Answer, reply: Reply) -> Iterator[Sent]:
+    if reply.kind == "application/json":
+        yield Sent(answer.spec, answer.whole, json.loads(reply.body))
         return
-    kind = content_type.partition(";")[0]
-    answers = answers_of(method, path)
-    if status >= 400:
-        if body:  # none to HEAD, and none with --opaque-errors
-            assert kind == "application/json", f"an error is {kind}"
-            error = json.loads(body)
-            for spec in {answer.spec for answer in answers if answer.spec != "openresponses"} or {
-                _speller(path)
-            }:
-                judge(spec).check("ErrorResponse", error)
-        return
-    for answer in answers:
-        if kind == "application/json":
-            judge(answer.spec).check(answer.whole, json.loads(body))
-            continue
-        assert answer.piece, f"{path} does not stream"
-        lines = kind == "application/x-ndjson"
-        assert lines == (answer.spec == "ollama"), f"a stream is {kind}"
-        for piece in ndjson_pieces(body) if lines else sse_pieces(body):
-            check_piece(answer, piece)
+    pieces = ndjson_pieces(reply.body) if reply.kind == NDJSON else sse_pieces(reply.body)
+    for piece in pieces:
+        yield Sent(answer.spec, _schema_of(answer, piece), piece)
 
 
-def check_piece(answer: Answer, piece: Any) -> None:
-    """Raise AssertionError unless a piece of a stream is what its description says."""
-    judge(answer.spec).check(schema_of(answer, piece), piece)
-
-
-def schema_of(answer: Answer, piece: Any) -> str:
+def _schema_of(answer: Answer, piece: Any) -> str:
     """The name of the schema that a piece of a stream has to obey."""
     if answer.piece == BY_TYPE:
         return judge(answer.spec).event(piece["type"])
     return "ErrorResponse" if "error" in piece else answer.piece
-
-
-def ndjson_pieces(body: bytes) -> Iterator[Any]:
-    """The lines of a stream that came whole."""
-    *lines, _ = body.split(b"\n")
-    yield from (json.loads(line) for line in lines)
-
-
-def sse_pieces(body: bytes) -> Iterator[Any]:
-    """The events of a stream that came whole, but for comments and the mark of the end."""
-    *frames, _ = body.split(b"\n\n")
-    for frame in frames:
-        name, data = b"", b""
-        for line in frame.split(b"\n"):
-            key, _, value = line.partition(b":")
-            assert key in {b"event", b"data", b""}, f"not a field of an event: {line[:100]!r}"
-            value = value.removeprefix(b" ")
-            name = value if key == b"event" else name
-            data = value if key == b"data" else data
-        if data and data != b"[DONE]":
-            piece = json.loads(data)
-            assert not name or name.decode() == piece["type"]
-            yield piece
 
 
 def _speller(path: str) -> str:

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from localai.dialects import anthropic, ollama, openai
-from localai.dialects.contract import Endpoint
+from localai.dialects.contract import Endpoint, Frame
 from localai.dialects.ollama import ModelDetailsCard, ModelFactsCard
 from localai.dialects.openai.embeddings import EmbeddingsEndpoint
 from localai.domain.errors import BodyTooLarge
 from localai.domain.vectors import Embeddings
+from localai.http.answers import NDJSON, SSE
+from localai.http.framing import ndjson, sse
 from tests.dialects.anthropic import golden as of_anthropic
 from tests.dialects.golden_files import ORIGIN
 from tests.dialects.ollama import golden as of_ollama
 from tests.dialects.openai import golden as of_openai
 from tests.dialects.openresponses import golden as of_openresponses
-from tests.specs.replies import ANSWERS, Answer, schema_of
+from tests.specs.replies import Reply
 
-ENDPOINTS: dict[str, tuple[Endpoint, tuple[Answer, ...]]] = {
-    "openai/chat": (openai.ChatEndpoint(), ANSWERS["POST /v1/chat/completions"]),
-    "openai/completions": (openai.CompletionEndpoint(), ANSWERS["POST /v1/completions"]),
-    "openresponses": (of_openresponses.ENDPOINT, ANSWERS["POST /v1/responses"]),
-    "anthropic": (anthropic.MessagesEndpoint(), ANSWERS["POST /v1/messages"]),
-    "ollama/chat": (ollama.ChatEndpoint(), ANSWERS["POST /api/chat"]),
-    "ollama/generate": (ollama.GenerateEndpoint(), ANSWERS["POST /api/generate"]),
+ENDPOINTS: dict[str, tuple[str, Endpoint]] = {
+    "openai/chat": ("/v1/chat/completions", openai.ChatEndpoint()),
+    "openai/completions": ("/v1/completions", openai.CompletionEndpoint()),
+    "openai/edits": ("/v1/edits", openai.EditEndpoint()),
+    "openresponses": ("/v1/responses", of_openresponses.ENDPOINT),
+    "anthropic": ("/v1/messages", anthropic.MessagesEndpoint()),
+    "ollama/chat": ("/api/chat", ollama.ChatEndpoint()),
+    "ollama/generate": ("/api/generate", ollama.GenerateEndpoint()),
 }
 GOLDEN: dict[str, Any] = {
     "openai": of_openai,
@@ -41,50 +44,42 @@ def golden_answers() -> Iterator[tuple[str, Path]]:
     for dialect, golden in GOLDEN.items():
         for path in golden.ANSWERS:
             endpoint = json.loads(path.read_text()).get("endpoint")
-            name = f"{dialect}/{endpoint}" if endpoint else dialect
-            if name in ENDPOINTS:  # nobody describes edits
-                yield name, path
+            yield f"{dialect}/{endpoint}" if endpoint else dialect, path
 
 
-class Sent(NamedTuple):
-    """A value that we send, and the schema of a description that it has to obey."""
-
-    spec: str
-    schema: str
-    value: Any
-
-
-def sent(answers: Iterable[Answer], frames: Iterable[bytes], whole: bytes | None) -> Iterator[Sent]:
-    """Give what a stream and a whole answer hold."""
-    pieces = [json.loads(data) for data in frames if data != b"[DONE]"]
-    for answer in answers:
-        for piece in pieces:
-            yield Sent(answer.spec, schema_of(answer, piece), piece)
-        if whole is not None:
-            yield Sent(answer.spec, answer.whole, json.loads(whole))
-
-
-def golden(name: str, path: Path) -> Iterator[Sent]:
-    """Give what a golden answer holds."""
+def golden(name: str, path: Path) -> Iterator[Reply]:
+    """Give a golden answer as it is sent."""
     made = GOLDEN[name.partition("/")[0]].spelled(json.loads(path.read_text()))
-    yield from sent(ENDPOINTS[name][1], [frame.data for frame in made.frames], made.whole)
+    yield from replies(name, made.frames, made.whole)
 
 
-def others() -> Iterator[Sent]:
+def replies(name: str, frames: Sequence[Frame], whole: bytes | None) -> Iterator[Reply]:
+    """Give a stream and a whole answer of an endpoint as they are sent."""
+    path, _ = ENDPOINTS[name]
+    if frames and name.startswith("ollama"):
+        yield Reply("POST", path, 200, NDJSON, ndjson(frames))
+    elif frames:
+        yield Reply("POST", path, 200, SSE, sse(frames))
+    if whole is not None:
+        yield json_reply("POST", path, whole)
+
+
+def json_reply(method: str, path: str, body: bytes, status: int = 200) -> Reply:
+    """Give an answer that does not stream."""
+    return Reply(method, path, status, "application/json", body)
+
+
+def others() -> Iterator[Reply]:
     """Give answers of which there are no golden files."""
     facts = ModelFactsCard(name="llama")
     details = ModelDetailsCard(facts=facts, system="Be short.")
-    yield Sent("ollama", "ListResponse", json.loads(ollama.encode_tags([facts])))
-    yield Sent("ollama", "ShowResponse", json.loads(ollama.encode_show(details)))
+    yield json_reply("GET", "/api/tags", ollama.encode_tags([facts]))
+    yield json_reply("POST", "/api/show", ollama.encode_show(details))
     body = json.dumps({"input": "Hi", "encoding_format": "base64"}).encode()
     vectors = Embeddings(vectors=(b"abcd",), prompt_tokens=1)
     embedded = EmbeddingsEndpoint().decode(body, ORIGIN).encode(vectors, "llama")
-    yield Sent("openai", "CreateEmbeddingResponse", json.loads(embedded))
+    yield json_reply("POST", "/v1/embeddings", embedded)
     refused = anthropic.error_reply(BodyTooLarge(limit_bytes=5))
-    yield Sent("anthropic", "ErrorResponse", json.loads(refused.body))
+    yield json_reply("POST", "/v1/messages", refused.body, refused.status)
     asked = of_openresponses.LEAST | {"user": "me", "reasoning": {"effort": "max"}}
-    yield Sent(
-        "openresponses",
-        "ResponseResource",
-        json.loads(of_openresponses.decode(asked).queued("llama")),
-    )
+    yield json_reply("POST", "/v1/responses", of_openresponses.decode(asked).queued("llama"))

@@ -1,4 +1,4 @@
-"""What the encoders of every dialect send is what the published descriptions of the APIs say."""
+"""What the encoders of every dialect send is what the descriptions of their APIs and ours say."""
 
 from __future__ import annotations
 
@@ -19,12 +19,8 @@ from tests.dialects.golden_files import ORIGIN, event
 from tests.dialects.openresponses import golden as of_openresponses
 from tests.domain.streams import Wanted, answers
 from tests.specs.books import judge
-from tests.specs.samples import ENDPOINTS, Sent, golden, golden_answers, others, sent
-
-
-def check(found: Iterable[Sent]) -> None:
-    for one in found:
-        judge(one.spec).check(one.schema, one.value)
+from tests.specs.replies import check_reply, published
+from tests.specs.samples import ENDPOINTS, golden, golden_answers, json_reply, others, replies
 
 
 @pytest.mark.parametrize(
@@ -33,11 +29,13 @@ def check(found: Iterable[Sent]) -> None:
     ids=lambda value: value.stem if isinstance(value, Path) else value,
 )
 def test_golden_answers(name: str, path: Path) -> None:
-    check(golden(name, path))
+    for reply in golden(name, path):
+        check_reply(reply)
 
 
 def test_other_answers() -> None:
-    check(others())
+    for reply in others():
+        check_reply(reply)
 
 
 ASKED = {
@@ -52,18 +50,19 @@ ASKED = {
 
 def check_events(name: str, events: Iterable[Event]) -> None:
     """Hold the stream and the whole answer that `events` make against their descriptions."""
-    endpoint, described = ENDPOINTS[name]
+    _, endpoint = ENDPOINTS[name]
     rules = StreamRules()
     checked = [rules.feed(one) for one in events]
     call = endpoint.decode(json.dumps(ASKED[name] | {"stream": True}).encode(), ORIGIN)
     encoder = call.stream_encoder("llama")
-    frames = [frame.data for one in checked for frame in encoder.feed(one)]
+    frames = [frame for one in checked for frame in encoder.feed(one)]
     folded = fold(checked)
     whole = None if folded.error else call.whole_encoder("llama").encode(folded)
-    check(sent(described, frames, whole))
+    for reply in replies(name, frames, whole):
+        check_reply(reply)
 
 
-@pytest.mark.parametrize("name", ENDPOINTS)
+@pytest.mark.parametrize("name", ASKED)
 @settings(max_examples=30, deadline=None)
 @given(answers(n_choices=1))
 def test_any_answer(name: str, wanted: Wanted) -> None:
@@ -79,29 +78,39 @@ def test_any_answer_of_several_choices(name: str, wanted: Wanted) -> None:
     check_events(name, wanted.events)
 
 
-@pytest.mark.parametrize("kind", ERRORS)
-def test_every_kind_of_error(kind: str) -> None:
+SPELLERS = {
+    "/v1/chat/completions": openai.error_reply,
+    "/v1/responses": openresponses.error_reply,
+    "/v1/messages": anthropic.error_reply,
+    "/api/chat": ollama.error_reply,
+}
+
+
+@pytest.mark.parametrize("path", SPELLERS)
+@pytest.mark.parametrize("kind", sorted(ERRORS))
+def test_every_kind_of_error(path: str, kind: str) -> None:
     error = errors.error_from_fields(kind, "It is wrong.", "Make it right.", {})
-    judge("openai").check("ErrorResponse", json.loads(openai.error_reply(error).body))
-    judge("openai").check("ErrorResponse", json.loads(openresponses.error_reply(error).body))
-    judge("anthropic").check("ErrorResponse", json.loads(anthropic.error_reply(error).body))
-    judge("ollama").check("ErrorResponse", json.loads(ollama.error_reply(error).body))
+    reply = SPELLERS[path](error)
+    for sent in published(json_reply("POST", path, reply.body, reply.status)):
+        judge(sent.spec).check(sent.schema, sent.value)
 
 
 def test_a_response_that_does_not_come_to_its_end() -> None:
     call = of_openresponses.decode(of_openresponses.LEAST | {"background": True, "stream": True})
-    _, described = ENDPOINTS["openresponses"]
     encoder = call.stream_encoder("llama")
     rules = StreamRules()
     for written in (["Started", {"prompt_tokens": 3}], ["BlockStarted", {**FIRST, "kind": "text"}]):
         encoder.feed(rules.feed(event(written)))
-    cancelled = [frame.data for frame in encoder.stop(None)]
-    check(sent(described, cancelled, encoder.response))
+    cancelled = encoder.stop(None)
     queued = call.queued("llama")
-    check(sent(described, (), queued))
     error = errors.EngineFailed("The server stopped.")
     failed, frames = openresponses.ResponsesSpelling().cut_off(queued, 7, error)
-    check(sent(described, [frame.data for frame in frames], failed))
+    for reply in (
+        *replies("openresponses", cancelled, encoder.response),
+        *replies("openresponses", [], queued),
+        *replies("openresponses", frames, failed),
+    ):
+        check_reply(reply)
 
 
 FIRST = {"choice": 0, "block": 0}
@@ -123,7 +132,8 @@ ITEMS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("item", ITEMS, ids=json.dumps)
 def test_what_is_kept_of_the_input(item: dict[str, Any]) -> None:
     items = of_openresponses.decode({"input": [item]}).input_items
-    page = json.loads(openresponses.encode_items(items, has_more=False))
-    judge("openai").check("ResponseItemList", page)
-    judge("openai").check("ConversationItemList", page)
-    judge("openai").check("ConversationItem", page["data"][0])
+    page = openresponses.encode_items(items, has_more=False)
+    check_reply(json_reply("GET", "/v1/responses/resp_1/input_items", page))
+    check_reply(json_reply("GET", "/v1/conversations/conv_1/items", page))
+    ((item_id, data),) = items
+    check_reply(json_reply("GET", f"/v1/conversations/conv_1/items/{item_id}", data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from tests.specs.books import schemas
 from tests.specs.extensions import EXTENSIONS, Extension
 from tests.specs.judge import Judge
+from tests.specs.own import description
 from tests.specs.reduce import HERE, ORIGINS, Reducer
-from tests.specs.replies import ANSWERS, BY_TYPE
+from tests.specs.replies import ANSWERS, BY_TYPE, OURS, UNPUBLISHED, Sent, published
 from tests.specs.samples import golden, golden_answers, others
 
 BOOK = {
@@ -81,6 +83,17 @@ def test_every_schema_of_an_answer_exists() -> None:
             assert named <= schemas(answer.spec).keys()
 
 
+def test_every_answer_is_described_by_somebody_or_the_reason_is_known() -> None:
+    foreign = {
+        operation.name
+        for operation in description().operations
+        if operation.described["tags"][0] not in OURS
+        and "application/json" in operation.described["responses"]["200"]["content"]
+    }
+    assert not ANSWERS.keys() & UNPUBLISHED.keys()
+    assert foreign == ANSWERS.keys() | UNPUBLISHED.keys()
+
+
 @pytest.mark.parametrize("spec", ORIGINS)
 def test_a_description_is_as_its_maker_makes_it(spec: str) -> None:
     whole = json.loads((HERE / f"{spec}.json").read_text())
@@ -92,12 +105,16 @@ def test_a_description_is_as_its_maker_makes_it(spec: str) -> None:
     assert (HERE / f"{spec}.LICENSE").read_text()
 
 
-SENT = [*(one for name, path in golden_answers() for one in golden(name, path)), *others()]
+@cache
+def sent() -> tuple[Sent, ...]:
+    """Give values that we send."""
+    replies = [reply for name, path in golden_answers() for reply in golden(name, path)]
+    return tuple(one for reply in (*replies, *others()) for one in published(reply))
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS, ids=lambda one: f"{one.spec} {one.schema}")
 def test_an_extension_ends_with_its_reason(extension: Extension) -> None:
     without = [one for one in EXTENSIONS if one.spec == extension.spec and one is not extension]
     judge = Judge(schemas(extension.spec), without)
-    values = [one for one in SENT if one.spec == extension.spec]
+    values = [one for one in sent() if one.spec == extension.spec]
     assert any(judge.violations(one.schema, one.value) for one in values), "nothing needs it"

@@ -18,6 +18,7 @@ from localai.dialects.contract import ErrorReply
 from localai.dialects.ollama.requests import ChatBody as OllamaChatBody
 from localai.dialects.ollama.requests import EmbedBody as OllamaEmbedBody
 from localai.dialects.ollama.requests import GenerateBody as OllamaGenerateBody
+from localai.dialects.ollama.requests import ShowBody as OllamaShowBody
 from localai.dialects.openai.embeddings import EmbeddingsBody, EmbeddingsEndpoint
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody
 from localai.dialects.openai.speech import SpeechBody
@@ -42,7 +43,7 @@ _UNDER_ENGINES = frozenset({"/v1/completions", "/v1/embeddings"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRow:
-    """One operation. `body` is the msgspec type of its body; `streams` adds event streams.
+    """One operation. `body` is the msgspec type of its body; `answers.py` has its answers.
 
     `form` is the type of the fields beside an uploaded file.
     `spell_error` spells errors that come before the endpoint is reached, a missing key for one.
@@ -56,7 +57,6 @@ class RouteRow:
     body: type | None = None
     body_media_type: str = _JSON
     form: type | None = None
-    streams: bool = False
     is_alias: bool = False
     media_type: str = _JSON
     spell_error: Callable[[LocalAIError], ErrorReply] | None = None
@@ -98,7 +98,6 @@ def _openai(services: Services) -> Iterator[RouteRow]:
         endpoint=GenerationRoute(openai.ChatEndpoint(), services),
         summary="Answer a conversation",
         body=ChatBody,
-        streams=True,
     )
     yield replace(
         post,
@@ -106,7 +105,6 @@ def _openai(services: Services) -> Iterator[RouteRow]:
         endpoint=GenerationRoute(openai.CompletionEndpoint(), services),
         summary="Go on from a text",
         body=CompletionBody,
-        streams=True,
     )
     yield replace(
         post,
@@ -136,7 +134,6 @@ def _anthropic(services: Services) -> Iterator[RouteRow]:
         summary="Answer a conversation",
         tag="Anthropic",
         body=MessagesBody,
-        streams=True,
         spell_error=anthropic.error_reply,
     )
     yield row
@@ -146,7 +143,6 @@ def _anthropic(services: Services) -> Iterator[RouteRow]:
         endpoint=CountRoute(anthropic.CountTokensEndpoint(), services),
         summary="Count the tokens of a conversation",
         body=PromptBody,
-        streams=False,
     )
 
 
@@ -159,14 +155,13 @@ def _responses(services: Services) -> Iterator[RouteRow]:
         summary="Answer, and keep the answer for the next turn",
         tag="Responses",
         body=openresponses.ResponsesBody,
-        streams=True,
         spell_error=openresponses.error_reply,
     )
     yield row
     get = replace(row, method="GET", body=None)
     post, delete = (
-        replace(get, method="POST", streams=False),
-        replace(get, method="DELETE", streams=False),
+        replace(get, method="POST"),
+        replace(get, method="DELETE"),
     )
     one, talk = "/v1/responses/{response_id}", "/v1/conversations"
     yield replace(
@@ -174,7 +169,6 @@ def _responses(services: Services) -> Iterator[RouteRow]:
         path="/v1/responses/input_tokens",
         endpoint=CountInputRoute(services),
         summary="Count the tokens of what a response would be made from",
-        streams=False,
     )
     yield replace(get, path=one, endpoint=GetRoute(services), summary="Show a stored response")
     yield replace(delete, path=one, endpoint=kept.route(kept.delete), summary="Forget a response")
@@ -226,7 +220,6 @@ def _responses(services: Services) -> Iterator[RouteRow]:
             endpoint=kept.route(handler),
             summary=summary,
             body=body,
-            streams=False,
         )
 
 
@@ -274,7 +267,6 @@ def _ollama(services: Services) -> Iterator[RouteRow]:
         endpoint=OllamaRoute(ollama.ChatEndpoint(), services),
         summary="Answer a conversation",
         body=OllamaChatBody,
-        streams=True,
     )
     yield replace(
         post,
@@ -282,7 +274,6 @@ def _ollama(services: Services) -> Iterator[RouteRow]:
         endpoint=OllamaRoute(ollama.GenerateEndpoint(), services),
         summary="Go on from a prompt",
         body=OllamaGenerateBody,
-        streams=True,
     )
     for path, is_older in (("/api/embed", False), ("/api/embeddings", True)):
         yield replace(
@@ -292,7 +283,13 @@ def _ollama(services: Services) -> Iterator[RouteRow]:
             summary="Turn texts into vectors",
             body=OllamaEmbedBody,
         )
-    yield replace(post, path="/api/show", endpoint=about.show, summary="Show one model")
+    yield replace(
+        post,
+        path="/api/show",
+        endpoint=about.show,
+        summary="Show one model",
+        body=OllamaShowBody,
+    )
     yield replace(get, path="/api/tags", endpoint=about.tags, summary="List the models")
     yield replace(get, path="/api/ps", endpoint=about.ps, summary="List the loaded models")
     yield replace(get, path="/api/version", endpoint=about.version, summary="The version spoken")
@@ -313,7 +310,6 @@ def _audio(services: Services) -> Iterator[RouteRow]:
             endpoint=HearingRoute(heard, services),
             summary=summary,
             form=TranscriptionForm,
-            streams=True,
         )
     for path, spoken, summary in (
         ("/v1/audio/speech", openai.SpeechEndpoint(), "Speak a text"),
@@ -325,7 +321,6 @@ def _audio(services: Services) -> Iterator[RouteRow]:
             endpoint=SpeakingRoute(spoken, services),
             summary=summary,
             body=SpeechBody,
-            streams=True,
             media_type=_AUDIO,
         )
     yield replace(
@@ -442,7 +437,12 @@ def _system(services: Services) -> Iterator[RouteRow]:
     system = SystemEndpoints(services)
     rows: list[tuple[str, Any, str, str]] = [
         ("/healthz", system.healthz, "Is the process alive", "text/plain"),
-        ("/readyz", system.readyz, "Can it take requests; 503 with the reason until it can", _JSON),
+        (
+            "/readyz",
+            system.readyz,
+            "Can it take requests; 503 with the reason until it can",
+            "text/plain",
+        ),
         ("/version", system.version, "The version", _JSON),
         ("/openapi.json", system.openapi, "This description", _JSON),
         ("/docs", system.docs, "This description, to read and try", "text/html"),

@@ -21,7 +21,13 @@ from localai.dialects.openresponses.conversations import (
 )
 from localai.dialects.openresponses.create import ResponsesCall, ResponsesEndpoint
 from localai.dialects.openresponses.errors import error_reply
-from localai.dialects.openresponses.queries import ItemQuery, StreamQuery, item_query, stream_query
+from localai.dialects.openresponses.queries import (
+    MOST_LISTED,
+    ItemQuery,
+    StreamQuery,
+    item_query,
+    stream_query,
+)
 from localai.dialects.openresponses.requests import ResponsesBody
 from localai.dialects.openresponses.stored import (
     ResponsesSpelling,
@@ -31,6 +37,7 @@ from localai.dialects.openresponses.stored import (
 )
 
 __all__ = [
+    "MOST_LISTED",
     "ConversationBody",
     "ItemQuery",
     "ItemsBody",
