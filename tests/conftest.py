@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.live import LiveServer, fill_models
 from tests.specs.recording import VIOLATIONS
+
+# A busy machine is slow, and that is no failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 StartServer = Callable[..., LiveServer]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import get_args
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Meta, Raw
@@ -24,9 +24,20 @@ _MOST_DIGITS = 18  # of numbers in queries and forms
 _MOST_ID_DIGITS = 9  # no vocabulary has a billion tokens
 
 
+JsonObject = Annotated[
+    Raw, Meta(extra_json_schema={"anyOf": [{"type": "object"}, {"type": "null"}]})
+]
+"""A field that holds a JSON object, which is kept as it was written."""
+
+
 def no_json() -> Raw:
     """The default of a field that holds any JSON."""
     return Raw(b"null")
+
+
+def words(*allowed: str) -> Meta:
+    """Describe a text that is one of these words. The dialect checks it and says what is allowed."""
+    return Meta(extra_json_schema={"enum": list(allowed)})
 
 
 def limits(

@@ -14,11 +14,17 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta, Raw
 
-from localai.dialects.fields import INT32_MAX, no_json
+from localai.dialects.fields import INT32_MAX, JsonObject, no_json, words
 
 MOST_STOPS = 64  # every token is compared with each of them
 LEAST_THINKING_TOKENS = 1024  # Anthropic's
 
+Role = Annotated[str, words("user", "assistant", "system")]
+Choice = Annotated[str, words("auto", "any", "tool", "none")]
+ThinkingType = Annotated[str, words("enabled", "disabled", "adaptive", "between_tools")]
+Effort = Annotated[str, words("low", "medium", "high", "xhigh", "max")]
+Display = Annotated[str, words("summarized", "omitted")]
+StopText = Annotated[str, Meta(extra_json_schema={"minLength": 1})]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Count = Annotated[int, Meta(ge=0, le=INT32_MAX)]
@@ -101,7 +107,7 @@ class ToolUseBlock(msgspec.Struct, tag="tool_use", kw_only=True):
 
     id: str
     name: str
-    input: Raw = msgspec.field(default_factory=no_json)
+    input: JsonObject = msgspec.field(default_factory=no_json)
 
 
 class ToolResultBlock(msgspec.Struct, tag="tool_result", kw_only=True):
@@ -154,7 +160,7 @@ FOREIGN_BLOCKS: Mapping[str, str] = {
 class Turn(msgspec.Struct, kw_only=True):
     """One turn of a conversation."""
 
-    role: Annotated[str, Meta(description="user, assistant or system")]
+    role: Annotated[Role, Meta(description="user, assistant or system")]
     content: str | list[ContentBlock]
 
 
@@ -162,16 +168,18 @@ class Tool(msgspec.Struct, kw_only=True):
     """A tool the model may call; `input_schema` is a JSON Schema."""
 
     name: str | None = None
-    type: Annotated[str | None, Meta(description="custom, or left out")] = None
+    type: Annotated[
+        Annotated[str, words("custom")] | None, Meta(description="custom, or left out")
+    ] = None
     description: str | None = None
-    input_schema: Raw = msgspec.field(default_factory=no_json)
+    input_schema: JsonObject = msgspec.field(default_factory=no_json)
     strict: bool | None = None
 
 
 class ToolChoice(msgspec.Struct, kw_only=True):
     """Which tools may be called; `name` goes with the type `tool`."""
 
-    type: Annotated[str, Meta(description="auto, any, tool or none")]
+    type: Annotated[Choice, Meta(description="auto, any, tool or none")]
     name: str | None = None
     disable_parallel_tool_use: bool | None = None
 
@@ -179,22 +187,22 @@ class ToolChoice(msgspec.Struct, kw_only=True):
 class Thinking(msgspec.Struct, kw_only=True):
     """Whether to think before the answer."""
 
-    type: Annotated[str, Meta(description="enabled, disabled, adaptive or between_tools")]
+    type: Annotated[ThinkingType, Meta(description="enabled, disabled, adaptive or between_tools")]
     budget_tokens: ThinkingTokens | None = None
-    display: Annotated[str | None, Meta(description="summarized, or omitted")] = None
+    display: Annotated[Display | None, Meta(description="summarized, or omitted")] = None
 
 
 class OutputFormat(msgspec.Struct, kw_only=True):
     """The form of the answer: JSON that obeys `schema`."""
 
-    type: Annotated[str, Meta(description="json_schema")]
-    schema: Raw = msgspec.field(default_factory=no_json)
+    type: Annotated[str, words("json_schema"), Meta(description="json_schema")]
+    schema: JsonObject = msgspec.field(default_factory=no_json)
 
 
 class OutputConfig(msgspec.Struct, kw_only=True):
     """How the answer is made."""
 
-    effort: Annotated[str | None, Meta(description="low, medium, high, xhigh or max")] = None
+    effort: Annotated[Effort | None, Meta(description="low, medium, high, xhigh or max")] = None
     format: OutputFormat | None = None
 
 
@@ -204,13 +212,15 @@ class PromptBody(msgspec.Struct, kw_only=True):
     model: Annotated[
         str | None, Meta(description="Name of the model; absent: the default model")
     ] = None
-    messages: Annotated[list[Turn], Meta(description="The conversation")]
+    messages: Annotated[
+        list[Turn], Meta(description="The conversation", extra_json_schema={"minItems": 1})
+    ]
     system: Annotated[
         str | list[TextBlock] | None, Meta(description="What the model is told first")
     ] = None
     tools: Annotated[list[Tool] | None, Meta(description="Tools the model may call")] = None
     tool_choice: Annotated[
-        str | ToolChoice | None, Meta(description="auto, any, none, or the tool to call")
+        Choice | ToolChoice | None, Meta(description="auto, any, none, or the tool to call")
     ] = None
     thinking: Annotated[Thinking | None, Meta(description="Whether to think before the answer")] = (
         None
@@ -230,7 +240,7 @@ class MessagesBody(PromptBody, kw_only=True):
 
     max_tokens: Annotated[AnswerTokens, Meta(description="Most tokens to generate")]
     stop_sequences: Annotated[
-        list[str] | None,
+        Annotated[list[StopText], Meta(extra_json_schema={"maxItems": MOST_STOPS})] | None,
         Meta(description=f"Texts that end the answer; at most {MOST_STOPS}, none of them empty"),
     ] = None
     temperature: Annotated[

@@ -11,10 +11,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-from localai.dialects.fields import INT32_MAX, limits, no_json
+from localai.dialects.fields import INT32_MAX, JsonObject, limits, no_json, words
 
 MOST_STOPS = 16
 MOST_TOP_LOGPROBS = 20
+
+Role = Annotated[str, words("system", "developer", "user", "assistant", "tool")]
+Effort = Annotated[str, words("none", "minimal", "low", "medium", "high", "xhigh", "max", "")]
 
 
 class Options(msgspec.Struct, kw_only=True):
@@ -80,13 +83,13 @@ class FunctionSpec(msgspec.Struct, kw_only=True):
 
     name: str
     description: str | None = None
-    parameters: Raw = msgspec.field(default_factory=no_json)
+    parameters: JsonObject = msgspec.field(default_factory=no_json)
 
 
 class Tool(msgspec.Struct, kw_only=True):
     """A tool the model may call."""
 
-    type: str | None = "function"
+    type: Annotated[str, words("function", "")] | None = "function"
     function: FunctionSpec | None = None
 
 
@@ -107,7 +110,7 @@ class MessageToolCall(msgspec.Struct, kw_only=True):
 class ChatMessage(msgspec.Struct, kw_only=True):
     """One message of a conversation; `images` are base64 texts."""
 
-    role: Annotated[str, Meta(description="system, developer, user, assistant or tool")]
+    role: Annotated[Role, Meta(description="system, developer, user, assistant or tool")]
     content: str | None = None
     thinking: str | None = None
     images: list[str] | None = None
@@ -140,7 +143,7 @@ class GenerationBody(ModelBody, kw_only=True):
     ] = msgspec.field(default_factory=no_json)
     options: Annotated[Options | None, Meta(description="See [Options](#options)")] = None
     think: Annotated[
-        bool | str | None,
+        bool | Effort | None,
         Meta(description="Whether to think, or how much: none to max; absent: as the model does"),
     ] = None
     logprobs: Annotated[bool | None, Meta(description="Return log probabilities")] = None

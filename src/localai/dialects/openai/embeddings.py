@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from localai.dialects.contract import ErrorReply, Origin
+from localai.dialects.fields import INT32_MAX, words
 from localai.dialects.json_body import read_body
 from localai.dialects.openai.errors import error_reply
 from localai.domain.errors import InvalidRequest, LocalAIError
@@ -19,21 +20,29 @@ from localai.domain.tasks import Task
 from localai.domain.vectors import Embeddings, EmbedRequest, Input
 
 MOST_INPUTS = 2048
-_FORMATS = ("float", "base64")
+FORMATS = ("float", "base64")
 _FLOAT_BYTES = 4
+
+FEW = {"minItems": 1, "maxItems": MOST_INPUTS}
+Some = Annotated[str, Meta(extra_json_schema={"minLength": 1})]
+TokenId = Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": INT32_MAX})]
+TokenIds = Annotated[list[TokenId], Meta(extra_json_schema={"minItems": 1})]
 
 
 class EmbeddingsBody(msgspec.Struct, kw_only=True):
     """The body of an embeddings call."""
 
     input: Annotated[
-        str | list[str | int | list[int]],
+        Some | Annotated[list[Some | TokenId | TokenIds], Meta(extra_json_schema=FEW)],
         Meta(description="A text, a list of texts, token ids, or a list of lists of token ids"),
     ]
     model: Annotated[str | None, Meta(description="Name of the model")] = None
-    encoding_format: Annotated[str | None, Meta(description="float or base64")] = None
+    encoding_format: Annotated[
+        Annotated[str, words(*FORMATS)] | None, Meta(description="float or base64")
+    ] = None
     dimensions: Annotated[
-        int | None, Meta(description="Cut vectors to this length, for models trained for it")
+        Annotated[int, Meta(extra_json_schema={"minimum": 1})] | None,
+        Meta(description="Cut vectors to this length, for models trained for it"),
     ] = None
     user: str | None = None
 
@@ -78,7 +87,7 @@ class EmbeddingsEndpoint:
         """Read a request body. Raises RequestError with `param`."""
         asked = read_body(_decoder, body)
         form = asked.encoding_format or "float"
-        if form not in _FORMATS:
+        if form not in FORMATS:
             message = f"encoding_format is {form!r}; it must be float or base64."
             raise InvalidRequest(message, param="encoding_format")
         if asked.dimensions is not None and asked.dimensions < 1:

@@ -11,11 +11,25 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-from localai.dialects.fields import INT32_MAX, limits, no_json
+from localai.dialects.fields import INT32_MAX, JsonObject, limits, no_json, words
 
 MOST_CHOICES = 128
 MOST_STOPS = 16
 MOST_TOP_LOGPROBS = 20
+
+Function = Annotated[str, words("function")]
+Choice = Annotated[str, words("auto", "none", "required")]
+Form = Annotated[str, words("text", "json_object", "json_schema")]
+Effort = Annotated[str, words("none", "minimal", "low", "medium", "high", "xhigh", "max")]
+Role = Annotated[str, words("system", "developer", "user", "assistant", "tool", "function")]
+PartType = Annotated[
+    str,
+    words(
+        *("text", "refusal", "input_audio"),
+        *("image_url", "image", "audio_url", "video_url", "video"),
+    ),
+]
+StopText = Annotated[str, Meta(extra_json_schema={"minLength": 1})]
 
 
 class StreamOptions(msgspec.Struct, kw_only=True):
@@ -32,16 +46,16 @@ class JsonSchemaFormat(msgspec.Struct, kw_only=True):
 
     name: str | None = None
     description: str | None = None
-    schema: Raw = msgspec.field(default_factory=no_json)
+    schema: JsonObject = msgspec.field(default_factory=no_json)
     strict: bool | None = None
 
 
 class ResponseFormat(msgspec.Struct, kw_only=True):
     """The form of the answer; `schema` beside `json_object` is llama.cpp's spelling."""
 
-    type: Annotated[str, Meta(description="text, json_object or json_schema")]
+    type: Annotated[Form, Meta(description="text, json_object or json_schema")]
     json_schema: JsonSchemaFormat | None = None
-    schema: Raw = msgspec.field(default_factory=no_json)
+    schema: JsonObject = msgspec.field(default_factory=no_json)
 
 
 class FunctionSpec(msgspec.Struct, kw_only=True):
@@ -49,14 +63,14 @@ class FunctionSpec(msgspec.Struct, kw_only=True):
 
     name: str
     description: str | None = None
-    parameters: Raw = msgspec.field(default_factory=no_json)
+    parameters: JsonObject = msgspec.field(default_factory=no_json)
     strict: bool | None = None
 
 
 class Tool(msgspec.Struct, kw_only=True):
     """A tool the model may call."""
 
-    type: str = "function"
+    type: Function = "function"
     function: FunctionSpec | None = None
 
 
@@ -69,21 +83,21 @@ class NamedFunction(msgspec.Struct, kw_only=True):
 class AllowedTool(msgspec.Struct, kw_only=True):
     """One tool out of `tools`."""
 
-    type: str = "function"
+    type: Function = "function"
     function: NamedFunction | None = None
 
 
 class AllowedTools(msgspec.Struct, kw_only=True):
     """A choice among some of `tools`."""
 
-    mode: str = "auto"
+    mode: Choice = "auto"
     tools: list[AllowedTool]
 
 
 class ToolChoice(msgspec.Struct, kw_only=True):
     """Which tool to call: `function.name`, or `name` beside `type`."""
 
-    type: str = "function"
+    type: Annotated[str, words("function", "allowed_tools")] = "function"
     function: NamedFunction | None = None
     name: str | None = None
     allowed_tools: AllowedTools | None = None
@@ -129,7 +143,7 @@ class FileData(msgspec.Struct, kw_only=True):
 class ContentPart(msgspec.Struct, kw_only=True):
     """A piece of a message: text, a document, or an image or sound for models that take it."""
 
-    type: str
+    type: PartType
     text: str | None = None
     refusal: str | None = None
     image_url: MediaAddress | str | None = None
@@ -149,7 +163,7 @@ class ContentPart(msgspec.Struct, kw_only=True):
 class ChatMessage(msgspec.Struct, kw_only=True):
     """One message of a conversation."""
 
-    role: Annotated[str, Meta(description="system, developer, user, assistant, tool or function")]
+    role: Annotated[Role, Meta(description="system, developer, user, assistant, tool or function")]
     content: str | list[ContentPart] | None = None
     name: str | None = None
     reasoning: str | None = None
@@ -171,7 +185,10 @@ class GenerationBody(msgspec.Struct, kw_only=True):
         int | None, limits("Most tokens to generate; -1: no limit", -1, INT32_MAX)
     ] = None
     stop: Annotated[
-        str | list[str] | None, Meta(description="Texts that end the answer; at most 16")
+        StopText
+        | Annotated[list[StopText], Meta(extra_json_schema={"maxItems": MOST_STOPS})]
+        | None,
+        Meta(description="Texts that end the answer; at most 16"),
     ] = None
     stream: Annotated[bool | None, Meta(description="Answer as server-sent events")] = None
     stream_options: StreamOptions | None = None
@@ -245,11 +262,11 @@ class GenerationBody(msgspec.Struct, kw_only=True):
         ),
     ] = None
     response_format: Annotated[
-        str | ResponseFormat | None, Meta(description="text, json_object, json_schema")
+        Form | ResponseFormat | None, Meta(description="text, json_object, json_schema")
     ] = None
     grammar: Annotated[str | None, Meta(description="GBNF grammar that the answer obeys")] = None
     grammar_json_functions: Annotated[
-        Raw, Meta(description="JSON Schema that the answer obeys")
+        JsonObject, Meta(description="JSON Schema that the answer obeys")
     ] = msgspec.field(default_factory=no_json)
     backend: Annotated[str | None, Meta(description="Engine to use instead of the model's own")] = (
         None
@@ -259,7 +276,7 @@ class GenerationBody(msgspec.Struct, kw_only=True):
 class ChatBody(GenerationBody, kw_only=True):
     """POST /v1/chat/completions."""
 
-    messages: list[ChatMessage]
+    messages: Annotated[list[ChatMessage], Meta(extra_json_schema={"minItems": 1})]
     max_completion_tokens: Annotated[
         int | None, limits("Newer name of max_tokens; wins over it", -1, INT32_MAX)
     ] = None
@@ -272,22 +289,24 @@ class ChatBody(GenerationBody, kw_only=True):
     ] = None
     tools: Annotated[list[Tool] | None, Meta(description="Tools the model may call")] = None
     tool_choice: Annotated[
-        str | ToolChoice | None, Meta(description="auto, none, required, or the tool to call")
+        Choice | ToolChoice | None, Meta(description="auto, none, required, or the tool to call")
     ] = None
     parallel_tool_calls: Annotated[
         bool | None, Meta(description="Allow several calls in one answer")
     ] = None
     functions: Annotated[list[FunctionSpec] | None, Meta(description="Older form of tools")] = None
     function_call: Annotated[
-        str | NamedFunction | None, Meta(description="Older form of tool_choice")
+        Choice | NamedFunction | None, Meta(description="Older form of tool_choice")
     ] = None
-    reasoning_effort: Annotated[str | None, Meta(description="How much to think: none to max")] = (
-        None
-    )
+    reasoning_effort: Annotated[
+        Effort | None, Meta(description="How much to think: none to max")
+    ] = None
     chat_template_kwargs: Annotated[
-        Raw, Meta(description="Values for the model's chat template")
+        JsonObject, Meta(description="Values for the model's chat template")
     ] = msgspec.field(default_factory=no_json)
-    modalities: Annotated[list[str] | None, Meta(description="Only text")] = None
+    modalities: Annotated[
+        list[Annotated[str, words("text")]] | None, Meta(description="Only text")
+    ] = None
     audio: Annotated[Raw, Meta(description="Not supported")] = msgspec.field(
         default_factory=no_json
     )

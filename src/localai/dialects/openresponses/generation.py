@@ -10,7 +10,7 @@ import msgspec
 from localai.dialects.contract import Origin
 from localai.dialects.fields import check_limits, logit_bias, stop_texts
 from localai.dialects.json_body import json_object
-from localai.dialects.openresponses.requests import ResponsesBody, TextFormat
+from localai.dialects.openresponses.requests import MOST_STOPS, ResponsesBody, TextFormat
 from localai.dialects.openresponses.tools import tools_and_policy
 from localai.domain.errors import InvalidRequest
 from localai.domain.generation import (
@@ -27,7 +27,6 @@ from localai.domain.parts import Message
 LOGPROBS = "message.output_text.logprobs"
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SUMMARIES = ("auto", "concise", "detailed")
-MOST_STOPS = 16
 MOST_METADATA = 16
 LONGEST_KEY = 64
 LONGEST_VALUE = 512

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from localai.dialects.fields import words
 from localai.domain.errors import InvalidRequest, RequestError, Unsupported
 
 Item = dict[str, Any]
@@ -33,6 +34,16 @@ _HOSTED = (  # what the items of tools begin with that OpenAI's servers run
 )  # fmt: skip
 _LONGEST_ID = 128
 
+Role = Annotated[str, words(*_ROLES)]
+ItemType = Annotated[str, words(*_PREFIXES, REFERENCE)]
+PartType = Annotated[
+    str,
+    words(
+        *("input_text", "output_text", "text", "refusal", "input_image", "image_url"),
+        *("input_audio", "summary_text", "reasoning_text"),
+    ),
+]
+
 
 class ImageAddress(msgspec.Struct, kw_only=True):
     """An image, as chat completions spell it."""
@@ -51,7 +62,7 @@ class InputAudio(msgspec.Struct, kw_only=True):
 class ContentPart(msgspec.Struct, kw_only=True):
     """A piece of an item's content."""
 
-    type: str
+    type: PartType
     text: str | None = None
     refusal: str | None = None
     image_url: Annotated[
@@ -69,11 +80,11 @@ class InputItem(msgspec.Struct, kw_only=True):
     """One item of the input; `type` decides which of the fields matter."""
 
     type: Annotated[
-        str | None,
+        ItemType | None,
         Meta(description="message, reasoning, function_call, function_call_output, item_reference"),
     ] = None
     id: str | None = None
-    role: str | None = None
+    role: Role | None = None
     content: str | list[ContentPart] | None = None
     call_id: str | None = None
     name: str | None = None

@@ -11,35 +11,45 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-from localai.dialects.fields import INT32_MAX, limits, no_json
+from localai.dialects.fields import INT32_MAX, JsonObject, limits, no_json, words
 from localai.dialects.openresponses.items import InputItem
 
 MOST_TOP_LOGPROBS = 20
+MOST_STOPS = 16
+
+Function = Annotated[str, words("function")]
+Choice = Annotated[str, words("auto", "none", "required")]
+Form = Annotated[str, words("text", "json_object", "json_schema")]
+Effort = Annotated[str, words("none", "minimal", "low", "medium", "high", "xhigh", "max")]
+Summary = Annotated[str, words("auto", "concise", "detailed")]
+Verbosity = Annotated[str, words("low", "medium", "high")]
+Truncation = Annotated[str, words("auto", "disabled")]
+StopText = Annotated[str, Meta(extra_json_schema={"minLength": 1})]
 
 
 class Tool(msgspec.Struct, kw_only=True):
     """A function the model may call; `parameters` is a JSON Schema."""
 
-    type: str = "function"
+    type: Function = "function"
     name: str | None = None
     description: str | None = None
-    parameters: Raw = msgspec.field(default_factory=no_json)
+    parameters: JsonObject = msgspec.field(default_factory=no_json)
     strict: bool | None = None
 
 
 class AllowedTool(msgspec.Struct, kw_only=True):
     """One of the tools that may be called."""
 
-    type: str = "function"
+    type: Function = "function"
     name: str | None = None
 
 
 class ToolChoice(msgspec.Struct, kw_only=True):
     """The tool to call, or the tools that may be called."""
 
-    type: str
+    type: Annotated[str, words("function", "allowed_tools")]
     name: str | None = None
-    mode: str = "auto"
+    mode: Choice = "auto"
     tools: list[AllowedTool] | None = None
 
 
@@ -48,17 +58,17 @@ class JsonSchemaFormat(msgspec.Struct, kw_only=True):
 
     name: str | None = None
     description: str | None = None
-    schema: Raw = msgspec.field(default_factory=no_json)
+    schema: JsonObject = msgspec.field(default_factory=no_json)
     strict: bool | None = None
 
 
 class TextFormat(msgspec.Struct, kw_only=True):
     """The form of the answer: text, json_object, or json_schema with its schema."""
 
-    type: Annotated[str, Meta(description="text, json_object or json_schema")]
+    type: Annotated[Form, Meta(description="text, json_object or json_schema")]
     name: str | None = None
     description: str | None = None
-    schema: Raw = msgspec.field(default_factory=no_json)
+    schema: JsonObject = msgspec.field(default_factory=no_json)
     strict: bool | None = None
     json_schema: JsonSchemaFormat | None = None
 
@@ -67,14 +77,14 @@ class TextOptions(msgspec.Struct, kw_only=True):
     """What the text of the answer should be like."""
 
     format: TextFormat | None = None
-    verbosity: str | None = None
+    verbosity: Verbosity | None = None
 
 
 class ReasoningOptions(msgspec.Struct, kw_only=True):
     """How much to think."""
 
-    effort: str | None = None
-    summary: str | None = None
+    effort: Effort | None = None
+    summary: Summary | None = None
     generate_summary: str | None = None
 
 
@@ -155,11 +165,14 @@ class ResponsesBody(msgspec.Struct, kw_only=True):
         int | None, limits("Makes an answer repeatable; -1: a random one", -(2**63), 2**64 - 1)
     ] = None
     stop: Annotated[
-        str | list[str] | None, Meta(description="Texts that end the answer; at most 16")
+        StopText
+        | Annotated[list[StopText], Meta(extra_json_schema={"maxItems": MOST_STOPS})]
+        | None,
+        Meta(description="Texts that end the answer; at most 16"),
     ] = None
     tools: Annotated[list[Tool] | None, Meta(description="Functions the model may call")] = None
     tool_choice: Annotated[
-        str | ToolChoice | None,
+        Choice | ToolChoice | None,
         Meta(description="auto, none, required, the function to call, or the allowed ones"),
     ] = None
     parallel_tool_calls: Annotated[
@@ -172,14 +185,15 @@ class ResponsesBody(msgspec.Struct, kw_only=True):
         TextOptions | None, Meta(description="`format`: the form of the answer; `verbosity`")
     ] = None
     text_format: Annotated[
-        str | TextFormat | None, Meta(description="LocalAI's place for `text.format`")
+        Form | TextFormat | None, Meta(description="LocalAI's place for `text.format`")
     ] = None
     reasoning: Annotated[
         ReasoningOptions | None,
         Meta(description="`effort`: none to max; `summary`: show the thoughts as a summary"),
     ] = None
     truncation: Annotated[
-        str | None, Meta(description="auto or disabled; a prompt that does not fit is refused")
+        Truncation | None,
+        Meta(description="auto or disabled; a prompt that does not fit is refused"),
     ] = None
     metadata: Annotated[
         dict[str, str] | None, Meta(description="Up to 16 pairs, returned with the response")
