@@ -98,6 +98,17 @@ def test_deep_json(server: LiveServer) -> None:
         assert reply.status in {200, 400}
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("backend", ["no-such-engine", "echo"])
+def test_an_engine_that_cannot_run_the_model(
+    server: LiveServer, backend: str, *, stream: bool
+) -> None:
+    for _ in range(2):  # the second time the engine rests from its failed start
+        reply = server.say("text", "Hi", backend=backend, stream=stream)
+        assert (reply.status, reply.error["param"]) == (400, "backend")
+        assert backend in reply.error["message"]
+
+
 def test_a_body_over_the_limit_is_refused_readably(server: LiveServer) -> None:
     with server.openai() as client, pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(

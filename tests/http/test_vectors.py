@@ -137,6 +137,27 @@ def test_tokens_go_both_ways(server: LiveServer) -> None:
     assert (wrong.status, wrong.error["param"]) == (400, "tokens[0]")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/detokenize", {"model": "talker", "tokens": [5, 2**31 - 1]}, "tokens[1]"),
+        ("/v1/completions", {"model": "talker", "prompt": [5, 999999]}, "prompt[1]"),
+        (
+            "/v1/completions",
+            {"model": "talker", "prompt": [999999], "echo": True, "logprobs": 0},
+            "prompt[0]",
+        ),
+        ("/v1/embeddings", {"model": "embedder", "input": [[5], [6, 999999]]}, "input[1][1]"),
+    ],
+)
+def test_a_token_that_the_model_does_not_have(
+    server: LiveServer, path: str, body: dict[str, Any], param: str
+) -> None:
+    reply = server.post(path, body)
+    assert (reply.status, reply.error["param"]) == (400, param)
+    assert "tokens" in reply.error["message"]
+
+
 def test_a_model_that_is_not_for_it_says_so(server: LiveServer) -> None:
     for path, body in (
         ("/v1/embeddings", {"input": "a"}),

@@ -8,7 +8,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from localai.catalog.defaults import with_defaults
-from localai.domain.errors import LocalAIError
+from localai.domain.errors import (
+    CoolingDown,
+    InvalidRequest,
+    LocalAIError,
+    ModelFileInvalid,
+    SpecInvalid,
+    StartFailed,
+)
 from localai.domain.events import (
     BlockEnded,
     BlockStarted,
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     from localai.supervisor.pool import Pool
 
 _BUFFERED_BATCHES = 64
+_UNFIT = (SpecInvalid, ModelFileInvalid, StartFailed, CoolingDown)
 
 
 async def generate(
@@ -50,7 +58,15 @@ async def generate(
         rules.close()
     except LocalAIError as error:
         if not rules.done:
-            yield [Failed(error)]
+            yield [Failed(_blamed(error, request))]
+
+
+def _blamed(error: LocalAIError, request: GenerationRequest) -> LocalAIError:
+    """The error, which is the caller's when it comes from an engine that the request chose."""
+    if not request.backend or not isinstance(error, _UNFIT):
+        return error
+    message = f"backend is {request.backend[:40]!r}, which cannot run this model: {error.message}"
+    return InvalidRequest(message, param="backend", hint=error.hint)
 
 
 def generate_all(

@@ -17,7 +17,13 @@ from localai.catalog.file_kinds import GGUF, kinds_of
 from localai.catalog.gguf import GgufFacts, read_gguf
 from localai.catalog.resolve import can_chat, resolve
 from localai.catalog.spec import ModelSpec
-from localai.domain.errors import LocalAIError, ModelFileInvalid, ModelNotFound
+from localai.domain.errors import (
+    BackendNotInstalled,
+    InvalidRequest,
+    LocalAIError,
+    ModelFileInvalid,
+    ModelNotFound,
+)
 from localai.domain.tasks import Task
 from localai.observe.log import logger
 from localai.version import __version__
@@ -155,17 +161,25 @@ class Library:
     async def prepare(self, spec: ModelSpec, *, backend: str | None = None) -> ModelSpec:
         """`spec` without gaps; `backend` is the engine a request wants instead of the model's own.
 
-        Raises ModelFileInvalid when its weights cannot be used, BackendNotInstalled.
+        Raises ModelFileInvalid when its weights cannot be used, BackendNotInstalled for the model's
+        own engine, InvalidRequest for a `backend` that does not exist.
         """
         completed = self._completed.get(spec.name)
         if completed is None or completed.revision != spec.revision:
             completed = await asyncio.to_thread(self._complete, spec)
             self._completed[spec.name] = completed
-        find = self._engines.manifest.find
-        if backend and find(backend) != find(completed.backend or ""):
-            other = find(backend).name
-            return replace(completed, name=f"{completed.name}@{other}", backend=other)
+        if backend:
+            other = self._asked(backend)
+            if other != self._engines.manifest.find(completed.backend or ""):
+                name = f"{completed.name}@{other.name}"
+                return replace(completed, name=name, backend=other.name)
         return completed
+
+    def _asked(self, backend: str) -> BackendEntry:
+        try:
+            return self._engines.manifest.find(backend)
+        except BackendNotInstalled as error:  # the caller's word, not the operator's
+            raise InvalidRequest(error.message, param="backend", hint=error.hint) from None
 
     def _complete(self, spec: ModelSpec) -> ModelSpec:
         entry = self._backend(spec)

@@ -10,12 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from localai.dialects.contract import ErrorReply, Origin
+from localai.dialects.fields import INT32_MAX
 from localai.dialects.json_body import read_body
 from localai.domain.errors import InvalidRequest, LocalAIError
 from localai.domain.tasks import Task
 from localai.domain.vectors import DetokenizeRequest, PlainAnswer, TokenizeRequest, Tokens
 
-_MAX_TOKEN_ID = 2**31 - 1
+TokenId = Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": INT32_MAX})]
 
 
 class TokenizeBody(msgspec.Struct, kw_only=True):
@@ -29,7 +30,7 @@ class TokenizeBody(msgspec.Struct, kw_only=True):
 class DetokenizeBody(msgspec.Struct, kw_only=True):
     """The body of a detokenize call."""
 
-    tokens: Annotated[list[int], Meta(description="The token ids")]
+    tokens: Annotated[list[TokenId], Meta(description="The token ids")]
     model: Annotated[str | None, Meta(description="Name of the model")] = None
 
 
@@ -86,7 +87,7 @@ class DetokenizeEndpoint:
         """Read a request body. Raises RequestError with `param`."""
         asked = read_body(_detokenize_decoder, body)
         for position, token_id in enumerate(asked.tokens):
-            if not 0 <= token_id <= _MAX_TOKEN_ID:
+            if not 0 <= token_id <= INT32_MAX:
                 message = f"tokens[{position}] is {token_id}, which is no token id."
                 raise InvalidRequest(message, param=f"tokens[{position}]")
         request = DetokenizeRequest(token_ids=tuple(asked.tokens))

@@ -17,6 +17,7 @@ MOST_STOPS = 16
 MOST_TOP_LOGPROBS = 20
 
 Role = Annotated[str, words("system", "developer", "user", "assistant", "tool")]
+Some = Annotated[str, Meta(extra_json_schema={"minLength": 1})]
 Effort = Annotated[str, words("none", "minimal", "low", "medium", "high", "xhigh", "max", "")]
 
 
@@ -182,8 +183,8 @@ class GenerateBody(GenerationBody, kw_only=True):
 class EmbedBody(ModelBody, kw_only=True):
     """POST /api/embed and /api/embeddings; `prompt` is the older name of `input`."""
 
-    input: Annotated[str | list[str] | None, Meta(description="A text or several")] = None
-    prompt: Annotated[str | list[str] | None, Meta(description="Older name of input")] = None
+    input: Annotated[str | list[Some] | None, Meta(description="A text or several")] = None
+    prompt: Annotated[str | list[Some] | None, Meta(description="Older name of input")] = None
     truncate: Annotated[
         bool | None, Meta(description="No effect: texts that are too long are refused")
     ] = None

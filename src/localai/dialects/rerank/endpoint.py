@@ -10,12 +10,14 @@ import msgspec
 from msgspec import Meta
 
 from localai.dialects.contract import ErrorReply, Origin
+from localai.dialects.fields import limits
 from localai.dialects.json_body import read_body
 from localai.domain.errors import InvalidRequest, LocalAIError
 from localai.domain.tasks import Task
 from localai.domain.vectors import Ranking, RerankRequest
 
 MOST_DOCUMENTS = 2048
+FEW = {"minItems": 1, "maxItems": MOST_DOCUMENTS}
 
 
 class Document(msgspec.Struct):
@@ -28,9 +30,12 @@ class RerankBody(msgspec.Struct, kw_only=True):
     """The body of a rerank call."""
 
     query: Annotated[str, Meta(description="What the documents should answer")]
-    documents: Annotated[list[str | Document], Meta(description="Texts, or objects with a text")]
+    documents: Annotated[
+        list[str | Document],
+        Meta(description="Texts, or objects with a text", extra_json_schema=FEW),
+    ]
     model: Annotated[str | None, Meta(description="Name of the model")] = None
-    top_n: Annotated[int | None, Meta(description="How many results; all when absent")] = None
+    top_n: Annotated[int | None, limits("How many results; all when absent", 1)] = None
     return_documents: Annotated[
         bool | None, Meta(description="Repeat the texts; the default is yes for Jina's form")
     ] = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import msgspec
 
-from localai.domain.errors import EngineFailed, Unsupported
+from localai.domain.errors import EngineFailed, InvalidRequest, Unsupported
 from localai.domain.events import (
     BlockEnded,
     BlockStarted,
@@ -44,6 +44,7 @@ from localai.worker.stop_guard import StopGuard
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
+_LARGEST_VOCABULARY = 2**31  # where the engine does not tell
 _CONNECT_TIMEOUT_S = 10.0
 _FORCE = 1000.0  # added to a logit, this makes a token certain without changing its own probability
 _chat_decoder = chunks.decoder(chunks.ChatChunk)
@@ -78,6 +79,7 @@ class LlamaServer:
         self._purpose = purpose
         self._context_size = 0  # tokens; `properties` finds it out
         self._tools = ToolPlans(functions or FunctionSettings(), self._post)
+        self._vocabulary_size = 0  # `_check_ids` finds it out
         self._forced_calls = ForcedCalls(self._stream, self._post)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
         headers = {"Authorization": f"Bearer {key}"}
@@ -118,6 +120,8 @@ class LlamaServer:
         """
         plan = await self._tools.plan(request)
         request, calls_in_text, forced = plan.request, plan.calls, plan.is_forced
+        if isinstance(request.prompt, Completion) and request.prompt.token_ids is not None:
+            await self._check_ids(request.prompt.token_ids, "prompt")
         prompt_logprobs: tuple[TokenLogprob, ...] = ()
         if request.prompt_logprobs:
             prompt_logprobs = await self._score_prompt(request)
@@ -208,6 +212,9 @@ class LlamaServer:
             message = "This model is not loaded for embeddings."
             hint = "Add `embeddings: true` to its model file, or use an embedding model."
             raise Unsupported(message, feature="embed", hint=hint, param="model")
+        for i, item in enumerate(request.inputs):
+            if not isinstance(item, str):
+                await self._check_ids(item, f"input[{i}]")
         return await vectors.embed(self._post, request)
 
     async def rerank(self, request: RerankRequest) -> Ranking:
@@ -224,6 +231,7 @@ class LlamaServer:
 
     async def detokenize(self, request: DetokenizeRequest) -> PlainAnswer:
         """The text of token ids."""
+        await self._check_ids(request.token_ids, "tokens")
         return await vectors.detokenize(self._post, request)
 
     async def _score_prompt(self, request: GenerationRequest) -> tuple[TokenLogprob, ...]:
@@ -258,6 +266,19 @@ class LlamaServer:
                 chunks.to_logprob(item, top) for item in reply.completion_probabilities[:1]
             )
         return tuple(scored)
+
+    async def _check_ids(self, token_ids: Sequence[int], param: str) -> None:
+        """Raise InvalidRequest for a token that the model does not have: the engine would break."""
+        if not self._vocabulary_size:
+            async with self._session.get(f"{self._base}/v1/models") as response:
+                listed = msgspec.json.decode(await response.read())
+            meta = listed["data"][0].get("meta") or {}
+            self._vocabulary_size = meta.get("n_vocab") or _LARGEST_VOCABULARY
+        for position, token_id in enumerate(token_ids):
+            if not 0 <= token_id < self._vocabulary_size:
+                where = f"{param}[{position}]"
+                message = f"{where} is {token_id}; this model has {self._vocabulary_size} tokens."
+                raise InvalidRequest(message, param=where)
 
     async def _tokens(self, prompt: Completion) -> list[int]:
         if prompt.token_ids is not None:
