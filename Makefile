@@ -23,7 +23,7 @@ quiet_engines := OMP_WAIT_POLICY=passive GGML_NO_BACKTRACE=1
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
-.PHONY: help setup run engines test clients check bench format lock starter clean
+.PHONY: help setup run engines test clients check fuzz bench format lock starter clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ check: $(venv)/ready-dev ## Formatting, lint, types, arrows between rooms, docum
 	@$(bin)/mypy --no-error-summary
 	@$(bin)/lint-imports --no-logo > $(venv)/arrows.log || { cat $(venv)/arrows.log; exit 1; }
 	@$(quiet_engines) $(bin)/pytest -q tests/architecture tests/docs
+
+fuzz: $(venv)/ready-dev ## Send requests made from /openapi.json; make fuzz ARGS="5000 1" says how many, and the seed
+	@$(quiet_engines) $(bin)/python -W ignore -m tests.fuzz $(ARGS)
 
 bench: $(venv)/ready-dev ## Measure speed; make bench ARGS="--help" lists the measurements
 	@$(quiet_engines) $(bin)/python -m benchmarks $(ARGS)

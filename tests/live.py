@@ -16,16 +16,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import anthropic
-import httpx2
-import ollama
-import openai
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gguf_maker import make_scripted, make_tiny_llama
-from tests.specs.recording import RecordingTransport, RecordingTransport2, record
+from tests.specs.recording import record
+
+if TYPE_CHECKING:
+    import anthropic
+    import ollama
+    import openai
 
 PATIENCE_S = 60.0  # until something that has to happen counts as missing; the machine may be busy
 SPOKEN = ["This ", "is ", "scripted: ", "one", " two", " three."]
@@ -179,6 +180,11 @@ class LiveServer:
     @contextlib.contextmanager
     def openai(self, key: str = "none") -> Iterator[openai.OpenAI]:
         """The official client, which never repeats a request here."""
+        import httpx2
+        import openai
+
+        from tests.specs.transports import RecordingTransport2
+
         with (
             httpx2.Client(transport=RecordingTransport2(), timeout=PATIENCE_S) as sender,
             openai.OpenAI(
@@ -190,6 +196,11 @@ class LiveServer:
     @contextlib.contextmanager
     def anthropic(self, key: str = "none") -> Iterator[anthropic.Anthropic]:
         """The official client, which never repeats a request here."""
+        import anthropic
+        import httpx2
+
+        from tests.specs.transports import RecordingTransport2
+
         with (
             httpx2.Client(transport=RecordingTransport2(), timeout=PATIENCE_S) as sender,
             anthropic.Anthropic(
@@ -201,6 +212,10 @@ class LiveServer:
     @contextlib.contextmanager
     def ollama(self) -> Iterator[ollama.Client]:
         """The official client."""
+        import ollama
+
+        from tests.specs.transports import RecordingTransport
+
         client = ollama.Client(self.url, transport=RecordingTransport(), timeout=PATIENCE_S)
         try:
             yield client

@@ -168,6 +168,26 @@ def test_a_model_that_is_not_for_it_says_so(server: LiveServer) -> None:
         assert "model file" in reply.error["message"]
 
 
+@pytest.mark.parametrize("model", ["embedder", "ranker"])
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("/v1/completions", {"prompt": "Hi"}),
+        ("/v1/responses", {"input": "Hi"}),
+        ("/v1/messages", {"max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}),
+        ("/api/chat", {"messages": [{"role": "user", "content": "Hi"}]}),
+    ],
+)
+def test_a_model_that_writes_no_text_says_so(
+    server: LiveServer, path: str, body: dict[str, Any], *, stream: bool, model: str
+) -> None:
+    reply = server.post(path, body | {"model": model, "stream": stream})
+    assert reply.status == 400
+    assert b"writes no text" in reply.body
+
+
 def test_a_talker_embeds_when_its_file_says_so(tmp_path: Path) -> None:
     make_tiny_llama(tmp_path / "weights.gguf")
     (tmp_path / "both.yaml").write_text(

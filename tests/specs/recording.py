@@ -6,63 +6,15 @@ client would come out as something else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import httpx
-import httpx2
-
-from tests.specs.replies import Reply, check_reply
-
 VIOLATIONS: list[str] = []
 
 
 def record(method: str, path: str, status: int, content_type: str, body: bytes) -> None:
     """Note what is wrong with an answer."""
+    from tests.specs.replies import Reply, check_reply  # takes seconds, which few tests need
+
+    kind = content_type.partition(";")[0]
     try:
-        kind = content_type.partition(";")[0]
         check_reply(Reply(method, path.partition("?")[0], status, kind, body))
     except (AssertionError, ValueError) as error:
         VIOLATIONS.append(f"{method} {path} answered {status}: {error}")
-
-
-class RecordedStream(httpx.SyncByteStream, httpx2.SyncByteStream):
-    """The body of an answer; when it was read to its end it is looked at."""
-
-    def __init__(self, request: Any, response: Any) -> None:
-        self._request = request
-        self._response = response
-        self._stream = response.stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        pieces = []
-        for piece in self._stream:
-            pieces.append(piece)
-            yield piece
-        kind = self._response.headers.get("content-type", "")
-        method, path = self._request.method, self._request.url.path
-        record(method, path, self._response.status_code, kind, b"".join(pieces))
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._stream.close()
-
-
-class RecordingTransport(httpx.HTTPTransport):
-    """The transport of a client that looks at all answers."""
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request."""
-        response = super().handle_request(request)
-        response.stream = RecordedStream(request, response)
-        return response
-
-
-class RecordingTransport2(httpx2.HTTPTransport):
-    """The same for the clients that use the second httpx."""
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send the request."""
-        response = super().handle_request(request)
-        response.stream = RecordedStream(request, response)
-        return response

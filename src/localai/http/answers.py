@@ -17,7 +17,7 @@ from localai.dialects.openai import replies as of_openai
 from localai.dialects.openresponses import MOST_LISTED
 from localai.dialects.openresponses import replies as of_openresponses
 from localai.dialects.rerank import replies as of_rerank
-from localai.domain.errors import error_from_fields
+from localai.domain.error_fields import error_from_fields
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"

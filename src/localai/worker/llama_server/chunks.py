@@ -164,6 +164,10 @@ def to_error(error: EngineError) -> LocalAIError:
         message = "An image or sound in the request cannot be read: it is damaged, or llama.cpp does not know its format."
         hint = "Send PNG, JPEG or WebP, or WAV, MP3 or FLAC."
         return InvalidRequest(message, param="messages", hint=hint)
+    if "does not support logits" in error.message:  # an encoder, such as BERT
+        message = "This model writes no text; it turns texts into vectors or ranks them."
+        hint = "Ask a chat model, or send this one texts to embed or documents to rank."
+        return Unsupported(message, feature="generate", hint=hint, param="model")
     if error.type == "not_supported_error":
         return Unsupported(f"The engine cannot do that: {error.message}", feature="engine")
     if error.type == "invalid_request_error" or error.code == 400:  # noqa: PLR2004 - HTTP's "bad request"
