@@ -108,6 +108,36 @@ def test_effort_and_grammar_of_the_file_are_defaults() -> None:
     assert with_defaults(with_tools, spec).output == PlainText()
 
 
+def variables(spec: ModelSpec, effort: str | None = None, **asked: object) -> dict[str, object]:
+    """The template variables that a request with these of its own gets."""
+    options = {"chat_template_kwargs": json.dumps(asked)} if asked else {}
+    request = replace(CHAT, reasoning_effort=effort, engine_options=options)
+    filled = with_defaults(request, spec).engine_options.get("chat_template_kwargs", "{}")
+    found: dict[str, object] = json.loads(filled)
+    return found
+
+
+def test_template_variables_of_the_file_give_way_to_the_request() -> None:
+    said = {"enable_thinking": False, "style": "dry"}
+    spec = ModelSpec(name="m", settings={"chat_template_kwargs": said})
+    assert variables(spec) == said
+    assert variables(spec, "high") == {"style": "dry"}
+    assert variables(spec, style="wet") == {"enable_thinking": False, "style": "wet"}
+    assert variables(spec, "none", enable_thinking=True) == {
+        "style": "dry",
+        "enable_thinking": True,
+    }
+
+
+def test_thinking_that_is_switched_off_stays_off() -> None:
+    spec = ModelSpec(name="m", settings={"reasoning_disable": True, "reasoning_effort": "high"})
+    assert variables(spec, "high", enable_thinking=True) == {"enable_thinking": False}
+    asked = replace(CHAT, reasoning_effort="high", engine_options={"thinking_budget_tokens": "9"})
+    filled = with_defaults(asked, spec)
+    assert filled.reasoning_effort == "none"
+    assert "thinking_budget_tokens" not in filled.engine_options
+
+
 def test_template_variables_of_file_and_request_are_merged() -> None:
     key = "chat_template_kwargs"
     spec = ModelSpec(name="m", settings={key: {"thinking": True, "style": "old"}})

@@ -289,6 +289,50 @@ def test_what_only_localai_does_is_a_warning(text: str) -> None:
     assert models.warnings[0].endswith("not acted on by this version.")
 
 
+def test_how_a_model_thinks() -> None:
+    spec = one(
+        """
+        name: a
+        reasoning_effort: MAX
+        reasoning:
+          disable: true
+          strip_reasoning_only: yes
+          disable_reasoning_tag_prefill: "true"
+          thinking_start_tokens: ["<r>\\n"]
+          tag_pairs:
+            - start: "<r>"
+              end: "</r>"
+            - {start: "[R]", end: "[/R]"}
+        """
+    )
+    assert spec.settings == {
+        "reasoning_effort": "max",
+        "reasoning_disable": True,
+        "reasoning_strip": True,
+        "reasoning_never_prefilled": True,
+        "reasoning_start_tokens": ("<r>",),
+        "reasoning_tags": (("<r>", "</r>"), ("[R]", "[/R]")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tag_pairs: <r>", "m.yaml:3: reasoning.tag_pairs: a list"),
+        (
+            "tag_pairs:\n  - {start: a, end: b}\n  - {start: a}",
+            "m.yaml:5: reasoning.tag_pairs: each",
+        ),
+        ("tag_pairs: [{start: a, end: ''}]", "m.yaml:3: reasoning.tag_pairs: each"),
+        ("thinking_start_tokens: ['']", "m.yaml:3: reasoning.thinking_start_tokens: a tag"),
+        ("disable: perhaps", "m.yaml:3: reasoning.disable: 'perhaps'"),
+    ],
+)
+def test_wrong_tags_are_told(text: str, says: str) -> None:
+    inner = text.replace("\n", "\n  ")
+    assert problem(f"name: a\nreasoning:\n  {inner}\n").startswith(says)
+
+
 @pytest.mark.parametrize("text", ["icon: x.png", "tags: [a]", "function: {}", "tts: ~", "roles:"])
 def test_harmless_and_empty_keys_are_silent(text: str) -> None:
     assert one(f"name: a\n{text}\n").name == "a"

@@ -26,6 +26,7 @@ from localai.domain.errors import SpecInvalid, StartFailed, Unsupported
 from localai.wire.functions import function_settings
 from localai.wire.messages import LoadRequest, ModelFacts
 from localai.worker.llama_server import LlamaServer, LlamaServerTasks, Purpose
+from localai.worker.parsers.thinking import ThinkingTags, tags_of_model
 from localai.worker.runtime import in_thread
 
 if TYPE_CHECKING:
@@ -246,6 +247,7 @@ class _Parameters:
         self._apply_settings()
         self._apply_options(request.options)
         self._size_context()
+        self.thinking = self._thinking()
         if self._problems:
             message = f"The settings of the model {request.model!r} cannot be used: {'; '.join(self._problems)}."
             raise SpecInvalid(
@@ -382,6 +384,17 @@ class _Parameters:
         message = f"This build of llama.cpp cannot use other machines (grpc_servers: {servers!r})."
         raise Unsupported(message, feature="grpc_servers", hint="Remove the option `grpc_servers`.")
 
+    def _thinking(self) -> ThinkingTags | None:
+        """How the model marks what it thinks; None where that shall stay in its text."""
+        formats = x.common_reasoning_format
+        kept = (
+            formats.COMMON_REASONING_FORMAT_NONE,
+            formats.COMMON_REASONING_FORMAT_DEEPSEEK_LEGACY,
+        )
+        tags, warnings = tags_of_model(self._settings)
+        self.warnings += warnings
+        return None if self.params.reasoning_format in kept else tags
+
     def _size_context(self) -> None:
         """One pool that gives every slot its full context."""
         params = self.params
@@ -460,12 +473,9 @@ class Backend(LlamaServerTasks):
             hint = "The last lines of its log say why."
             raise StartFailed(message, hint=hint) from error
         client = LlamaServer(
-            server.listening_address,
-            key=key,
-            slots=params.n_parallel,
-            purpose=parameters.purpose,
-            functions=function_settings(request.settings),
-        )
+            server.listening_address, key=key, slots=params.n_parallel, purpose=parameters.purpose,
+            functions=function_settings(request.settings), thinking=parameters.thinking,
+        )  # fmt: skip
         properties = await client.properties()
         facts = ModelFacts(
             context_size=properties["default_generation_settings"]["n_ctx"],

@@ -131,11 +131,31 @@ def _texts_by_name(node: Node) -> dict[str, str]:
     return {key: values.text(value) for key, value in node.entries.items()}
 
 
+def _tags(node: Node) -> tuple[str, ...]:
+    tags = tuple(tag.strip() for tag in values.texts(node))
+    if not all(tags):
+        raise BadValue("a tag may not be empty.")
+    return tags
+
+
+def _tag_pairs(node: Node) -> tuple[tuple[str, str], ...]:
+    if not isinstance(node, Sequence):
+        raise BadValue("a list of pairs is needed, each with `start` and `end`.")
+    pairs = []
+    for item in node.items:
+        found = _texts_by_name(item) if isinstance(item, MappingNode) else {}
+        if set(found) != {"start", "end"} or not all(tag.strip() for tag in found.values()):
+            raise BadValue("each pair has a `start` and an `end`, and nothing else.", item.line)
+        pairs.append((found["start"].strip(), found["end"].strip()))
+    return tuple(pairs)
+
+
 _COUNT = values.integer(0, LARGEST_INTEGER)
 _WHOLE = values.integer(-LARGEST_INTEGER, LARGEST_INTEGER)
 _SHARE = values.number(0.0, 1.0)
 _REAL = values.number(-1e9, 1e9)
 _PENALTY = values.number(-100.0, 100.0)
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
 _MIROSTAT: Final = {
@@ -210,11 +230,15 @@ FUNCTION: Final = Section(
 )
 
 REASONING: Final = Section(
-    _all(
-        LATER,
-        "disable disable_reasoning_tag_prefill strip_reasoning_only thinking_start_tokens tag_pairs",
-    ),
-    Place.LATER,
+    {
+        "disable": Key(Place.SETTING, "reasoning_disable", values.flag),
+        "strip_reasoning_only": Key(Place.SETTING, "reasoning_strip", values.flag),
+        "disable_reasoning_tag_prefill": Key(
+            Place.SETTING, "reasoning_never_prefilled", values.flag
+        ),
+        "thinking_start_tokens": Key(Place.SETTING, "reasoning_start_tokens", _tags),
+        "tag_pairs": Key(Place.SETTING, "reasoning_tags", _tag_pairs),
+    }
 )
 
 ENGINE: Final[Mapping[str, Key | Section]] = {
@@ -258,7 +282,7 @@ TOP: Final[Mapping[str, Key | Section]] = {
     "roles": Key(Place.TEMPLATE, "roles", _texts_by_name),
     "function": FUNCTION,
     "reasoning": REASONING,
-    **_setting(values.one_of("none", "minimal", "low", "medium", "high"), "reasoning_effort"),
+    **_setting(values.one_of(*_EFFORTS), "reasoning_effort"),
     **_setting(_mapping, "chat_template_kwargs"),
     **ENGINE,
     # Read by people, galleries and tools

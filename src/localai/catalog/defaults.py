@@ -31,6 +31,9 @@ from localai.hardware import Hardware
 from localai.wire.functions import function_settings, offered_tools
 
 TEMPLATE_VARIABLES: Final = "chat_template_kwargs"  # in settings and in engine_options
+THINKING_BUDGET: Final = "thinking_budget_tokens"  # in engine_options
+EFFORT_VARIABLES: Final = ("enable_thinking", "reasoning_effort")
+NO_EFFORT: Final = "none"
 DEFAULT_BACKEND: Final = "llama-cpp"
 GENERAL_SAMPLING: Final = Sampling(temperature=0.9, top_p=0.95, top_k=40, min_p=0.0)
 
@@ -72,12 +75,15 @@ def with_defaults(request: GenerationRequest, spec: ModelSpec) -> GenerationRequ
 
     Values of the request win. Stop sequences add up. Where the file has a template the prompt is
     rendered here; else its system prompt goes before a conversation that has none, and an edit
-    becomes a conversation of one message. Raises SpecInvalid for a template that fails.
+    becomes a conversation of one message. `reasoning.disable` of the file wins over the request.
+    Raises SpecInvalid for a template that fails.
     """
     effort = request.reasoning_effort or spec.settings.get("reasoning_effort")
+    if spec.settings.get("reasoning_disable"):
+        effort = NO_EFFORT
     return replace(
         request,
-        prompt=_prompt(request, spec),
+        prompt=_prompt(replace(request, reasoning_effort=effort), spec),
         sampling=over(request.sampling, spec.sampling),
         max_tokens=request.max_tokens if request.max_tokens is not None else spec.max_tokens,
         stop=tuple(dict.fromkeys((*spec.stop, *request.stop))),
@@ -97,11 +103,21 @@ def _output(request: GenerationRequest, spec: ModelSpec) -> OutputFormat:
 
 def _engine_options(request: GenerationRequest, spec: ModelSpec) -> Mapping[str, str]:
     """Add the file's template variables, as JSON text; the request's own win."""
-    said = spec.settings.get(TEMPLATE_VARIABLES)
-    if not said:
+    is_disabled = spec.settings.get("reasoning_disable")
+    variables = dict(spec.settings.get(TEMPLATE_VARIABLES) or {})
+    if not variables and not is_disabled:
         return request.engine_options
-    asked = json.loads(request.engine_options.get(TEMPLATE_VARIABLES, "{}"))
-    return {**request.engine_options, TEMPLATE_VARIABLES: json.dumps({**said, **asked})}
+    options = dict(request.engine_options)
+    if request.reasoning_effort is not None:  # it says the same in another way
+        for name in EFFORT_VARIABLES:
+            variables.pop(name, None)
+    variables |= json.loads(options.get(TEMPLATE_VARIABLES, "{}"))
+    if is_disabled:
+        options.pop(THINKING_BUDGET, None)
+        variables["enable_thinking"] = False
+    if variables:
+        options[TEMPLATE_VARIABLES] = json.dumps(variables)
+    return options
 
 
 def over(first: Sampling, second: Sampling) -> Sampling:
@@ -118,7 +134,7 @@ def _prompt(request: GenerationRequest, spec: ModelSpec) -> Prompt:
     prompt, templates = request.prompt, spec.templates
     if isinstance(prompt, Edit):
         if templates is not None and templates.edit is not None:
-            return Completion(text=render_edit(request, templates))
+            return Completion(text=render_edit(request, templates), is_chat=True)
         joined = "\n\n".join(part for part in (prompt.instruction, prompt.text) if part)
         prompt = Chat(messages=(_message(Role.USER, joined),))
     if isinstance(prompt, Completion):
@@ -130,7 +146,7 @@ def _prompt(request: GenerationRequest, spec: ModelSpec) -> Prompt:
         _refuse_media(prompt, spec)
         told = replace(request, prompt=prompt)
         tools = offered_tools(request, function_settings(spec.settings))
-        return Completion(text=render_chat(told, templates, tools=tools))
+        return Completion(text=render_chat(told, templates, tools=tools), is_chat=True)
     return _with_system(prompt, spec.system_prompt)
 
 

@@ -22,11 +22,16 @@ class Chat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """Raw text, or token ids, to go on from; with `suffix`, the gap before it is filled."""
+    """Raw text, or token ids, to go on from; with `suffix`, the gap before it is filled.
+
+    `is_chat`: the text is a conversation that is rendered already, so the answer is one of an
+    assistant, in which thinking and calls are found.
+    """
 
     text: str | None = None
     token_ids: tuple[int, ...] | None = None
     suffix: str | None = None
+    is_chat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from localai.http.services import Services
 
 _BILLION, _MILLION = 1e9, 1e6
+# What the template of a model that thinks speaks of.
+_THINKING_WORDS = ("enable_thinking", "reasoning_content", "</think>", "[/THINK]")
 
 
 class OllamaRoute(GenerationRoute):
@@ -193,7 +195,7 @@ def _capabilities(spec: ModelSpec, facts: GgufFacts | None) -> tuple[str, ...]:
         "tools": bool(template),
         "insert": bool(facts and facts.has_fill_in_middle),
         "vision": bool(spec.settings.get("mmproj")),
-        "thinking": "enable_thinking" in template,
+        "thinking": any(word in template for word in _THINKING_WORDS),
     }
     return tuple(word for word, has in found.items() if has)
 

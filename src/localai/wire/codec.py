@@ -233,6 +233,7 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
         text=completion.text,
         token_ids=None if token_ids is None else list(token_ids),
         suffix=completion.suffix,
+        is_chat=completion.is_chat,
         sampling=sampling,
         logit_bias=dict(logit_bias),
         max_tokens=request.max_tokens,
@@ -263,7 +264,9 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
         prompt = Chat(messages=tuple(_message_from_wire(message) for message in call.messages))
     else:
         token_ids = None if call.token_ids is None else tuple(call.token_ids)
-        prompt = Completion(text=call.text, token_ids=token_ids, suffix=call.suffix)
+        prompt = Completion(
+            text=call.text, token_ids=token_ids, suffix=call.suffix, is_chat=call.is_chat
+        )
     return GenerationRequest(
         model="",
         prompt=prompt,

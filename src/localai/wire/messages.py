@@ -116,6 +116,7 @@ class GenerateCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     text: str | None = None
     token_ids: list[int] | None = None
     suffix: str | None = None
+    is_chat: bool = False
     sampling: dict[str, Any] = {}
     logit_bias: dict[int, float] = {}
     max_tokens: int | None = None

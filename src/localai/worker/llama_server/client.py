@@ -38,7 +38,9 @@ from localai.wire.functions import FunctionSettings
 from localai.worker.llama_server import chunks, requests, vectors
 from localai.worker.llama_server.calls_or_form import call_or_answer
 from localai.worker.llama_server.forced_calls import ForcedCalls
+from localai.worker.llama_server.thinking import Thinking
 from localai.worker.llama_server.tool_plan import ToolPlans
+from localai.worker.parsers.thinking import ThinkingTags
 from localai.worker.stop_guard import StopGuard
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 _LARGEST_VOCABULARY = 2**31  # where the engine does not tell
 _CONNECT_TIMEOUT_S = 10.0
 _FORCE = 1000.0  # added to a logit, this makes a token certain without changing its own probability
+_KNOWN_TAGS = ThinkingTags()
 _chat_decoder = chunks.decoder(chunks.ChatChunk)
 _completion_decoder = chunks.decoder(chunks.CompletionChunk)
 
@@ -63,7 +66,8 @@ class LlamaServer:
     """One llama-server at `address`: `unix:///path.sock` or `http://host:port`.
 
     `slots` is its number of parallel sequences; more choices than that run in turns. `functions`
-    is how the model file wants tools to be called.
+    is how the model file wants tools to be called, `thinking` are the tags of thinking that the
+    engine may not find itself; None leaves it all to the engine.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class LlamaServer:
         slots: int,
         purpose: Purpose = Purpose.GENERATE,
         functions: FunctionSettings | None = None,
+        thinking: ThinkingTags | None = _KNOWN_TAGS,
     ) -> None:
         self._slots = slots
         self._purpose = purpose
@@ -81,6 +86,7 @@ class LlamaServer:
         self._tools = ToolPlans(functions or FunctionSettings(), self._post)
         self._vocabulary_size = 0  # `_check_ids` finds it out
         self._forced_calls = ForcedCalls(self._stream, self._post)
+        self._thinking = Thinking(thinking, self._post)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
         headers = {"Authorization": f"Bearer {key}"}
         # llama-server closes a connection at will after an answer, so none is used twice.
@@ -111,6 +117,8 @@ class LlamaServer:
         self._context_size = properties["default_generation_settings"]["n_ctx"]
         known = properties.get("chat_template_caps", {})
         self._tools.knows_tools = bool(known.get("supports_tools", True))
+        if self._purpose is Purpose.GENERATE and properties.get("chat_template"):
+            await self._thinking.look_at_template()
         return properties
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
@@ -128,6 +136,7 @@ class LlamaServer:
         finished: list[chunks.Translator] = []
         ending: list[Event] = []
         guarded = requests.matches_stops_itself(request)
+        thinking = None if forced else await self._thinking.reader(request)
         together = 1 if guarded or forced or plan.is_either else self._slots
         for first in range(0, request.choices, together):
             turn = _turn(request, first, min(together, request.choices - first))
@@ -147,11 +156,13 @@ class LlamaServer:
             async with aclosing(answer) as batches:
                 async for batch in batches:
                     events = batch
+                    if thinking is not None:
+                        events = [made for event in batch for made in thinking.feed(event)]
                     if calls_in_text is not None and not plan.is_either:
-                        events = [made for event in batch for made in calls_in_text.feed(event)]
+                        events = [made for event in events for made in calls_in_text.feed(event)]
                     if translator.ended_choices == turn.choices:
                         ending += events  # the end of a choice, and the last event, go out together
-                    else:
+                    elif events:
                         yield events
             finished.append(translator)
         total = finished[0]
@@ -165,7 +176,8 @@ class LlamaServer:
                 return "/v1/chat/completions", requests.chat_body(request, messages)
             case Completion() as prompt:
                 path = "/completion" if prompt.suffix is None else "/infill"
-                return path, requests.completion_body(request, prompt)
+                shown = self._thinking.tags_in(prompt)
+                return path, requests.completion_body(request, prompt, shown=shown)
             case other:
                 message = f"llama.cpp takes chats and completions, not {type(other).__name__}."
                 raise Unsupported(message, feature="prompt")

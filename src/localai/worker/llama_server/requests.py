@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, assert_never
 
@@ -102,9 +103,17 @@ def chat_body(request: GenerationRequest, messages: tuple[Message, ...]) -> dict
     return body
 
 
-def completion_body(request: GenerationRequest, prompt: Completion) -> dict[str, Any]:
-    """A body for `/completion`, or for `/infill` when the prompt has a suffix."""
+def completion_body(
+    request: GenerationRequest, prompt: Completion, *, shown: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A body for `/completion`, or for `/infill` when the prompt has a suffix.
+
+    `shown` are control tokens that shall stand in the text when the model says them.
+    """
     body = _common_body(request)
+    preserved = [*shown, *json.loads(request.engine_options.get(PRESERVED, "[]"))]
+    if preserved:
+        body[PRESERVED] = preserved
     body["response_fields"] = _FIELDS
     if prompt.suffix is not None:
         body |= {"input_prefix": prompt.text or "", "input_suffix": prompt.suffix, "prompt": ""}
@@ -114,8 +123,6 @@ def completion_body(request: GenerationRequest, prompt: Completion) -> dict[str,
         )
     if request.logprobs is not None:
         body["n_probs"] = max(1, request.logprobs)
-    if PRESERVED in request.engine_options:
-        body[PRESERVED] = json.loads(request.engine_options[PRESERVED])
     _add_output(body, request)
     return body
 
