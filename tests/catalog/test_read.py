@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from localai.catalog import compat
 from localai.catalog.compat import Key, Place, Section
+from localai.catalog.edits import OutputEdits
 from localai.catalog.read import YamlModels, parse_yaml, read_yaml
 from localai.catalog.spec import ModelSpec
 from localai.domain.generation import Sampling
@@ -282,7 +283,7 @@ def test_unknown_keys_name_the_nearest_known(text: str, says: str) -> None:
     assert says in models.warnings[0]
 
 
-@pytest.mark.parametrize("text", ["pipeline: {llm: x}", "cutstrings: [a]"])
+@pytest.mark.parametrize("text", ["pipeline: {llm: x}", "mcp: {stdio: x}"])
 def test_what_only_localai_does_is_a_warning(text: str) -> None:
     models = read(f"name: a\n{text}\n")
     assert len(models.specs) == len(models.warnings) == 1
@@ -308,7 +309,6 @@ def test_how_a_model_thinks() -> None:
     assert spec.settings == {
         "reasoning_effort": "max",
         "reasoning_disable": True,
-        "reasoning_strip": True,
         "reasoning_never_prefilled": True,
         "reasoning_start_tokens": ("<r>",),
         "reasoning_tags": (("<r>", "</r>"), ("[R]", "[/R]")),
@@ -331,6 +331,47 @@ def test_how_a_model_thinks() -> None:
 def test_wrong_tags_are_told(text: str, says: str) -> None:
     inner = text.replace("\n", "\n  ")
     assert problem(f"name: a\nreasoning:\n  {inner}\n").startswith(says)
+
+
+def test_what_is_changed_in_answers() -> None:
+    spec = one(
+        """
+        name: a
+        cutstrings: ["<.*?>", 'x{2}']
+        extract_regex: a+
+        trimspace: ["Sure:", ""]
+        trimsuffix: [Bye]
+        template: {reply_prefix: "> "}
+        reasoning: {strip_reasoning_only: true}
+        """
+    )
+    assert spec.edits == OutputEdits(
+        cut=("<.*?>", "x{2}"),
+        extract=("a+",),
+        prefixes=("Sure:", ""),
+        suffixes=("Bye",),
+        reply_prefix="> ",
+        drops_reasoning=True,
+    )
+    assert one("name: a\ncutstrings: []\nreasoning: {strip_reasoning_only: no}\n").edits is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "cutstrings: ['a(']",
+            "m.yaml:2: cutstrings: 'a(' is no pattern that can be used: missing",
+        ),
+        ("cutstrings:\n  - ok\n  - '*'", "m.yaml:4: cutstrings: '*' is no pattern"),
+        ("extract_regex: ['(?=a)']", "m.yaml:2: extract_regex: '(?=a)' is no pattern"),
+        ("extract_regex: ['']", "m.yaml:2: extract_regex: a pattern has at least"),
+        ("cutstrings: ['(abc){900}']", "too large"),
+        ("cutstrings: [{a: b}]", "m.yaml:2: cutstrings: this is a mapping"),
+    ],
+)
+def test_wrong_patterns_are_told(text: str, says: str) -> None:
+    assert says in problem(f"name: a\n{text}\n")
 
 
 @pytest.mark.parametrize("text", ["icon: x.png", "tags: [a]", "function: {}", "tts: ~", "roles:"])

@@ -13,10 +13,12 @@ from enum import Enum
 from typing import Any, Final
 
 from localai.catalog import functions, values
+from localai.catalog.edits import pattern
 from localai.catalog.functions import FunctionKey
 from localai.catalog.values import BadValue, Reader
 from localai.catalog.yaml_nodes import Mapping as MappingNode
 from localai.catalog.yaml_nodes import Node, Sequence
+from localai.regexp import BadPattern
 
 LARGEST_INTEGER: Final = 2**31 - 1  # the engine's own integers
 LARGEST_SEED: Final = 2**32 - 1
@@ -32,6 +34,7 @@ class Place(Enum):
     TEMPLATE = "a part of the prompt templates"
     FUNCTION = "a field of FunctionSettings"
     INSTEAD = "without effect here; its name is what to say of it"
+    EDIT = "a field of OutputEdits"
     NOTHING = "read by people or other programs; nothing to do here"
     LATER = "LocalAI acts on it, this version does not: worth a warning"
 
@@ -131,6 +134,24 @@ def _texts_by_name(node: Node) -> dict[str, str]:
     return {key: values.text(value) for key, value in node.entries.items()}
 
 
+def _patterns(node: Node) -> tuple[str, ...]:
+    """Read regular expressions in Go's syntax."""
+    items = node.items if isinstance(node, Sequence) else [node]
+    sources = []
+    for item in items:
+        source = values.text(item)
+        if not source:
+            raise BadValue("a pattern has at least one character.", item.line)
+        try:
+            pattern(source)
+        except BadPattern as bad:
+            raise BadValue(
+                f"{source[:80]!r} is no pattern that can be used: {bad}.", item.line
+            ) from None
+        sources.append(source)
+    return tuple(sources)
+
+
 def _tags(node: Node) -> tuple[str, ...]:
     tags = tuple(tag.strip() for tag in values.texts(node))
     if not all(tags):
@@ -200,7 +221,7 @@ LIMITS: Final[Mapping[str, Key | Section]] = {
 TEMPLATE: Final = Section(
     {
         "use_tokenizer_template": Key(Place.TEMPLATE, "use_tokenizer_template", values.flag),
-        "reply_prefix": LATER,
+        "reply_prefix": Key(Place.EDIT, "reply_prefix", values.text),
         **_each(
             Place.TEMPLATE,
             values.text,
@@ -232,7 +253,7 @@ FUNCTION: Final = Section(
 REASONING: Final = Section(
     {
         "disable": Key(Place.SETTING, "reasoning_disable", values.flag),
-        "strip_reasoning_only": Key(Place.SETTING, "reasoning_strip", values.flag),
+        "strip_reasoning_only": Key(Place.EDIT, "drops_reasoning", values.flag),
         "disable_reasoning_tag_prefill": Key(
             Place.SETTING, "reasoning_never_prefilled", values.flag
         ),
@@ -280,6 +301,10 @@ TOP: Final[Mapping[str, Key | Section]] = {
     "limits": Section(LIMITS),
     "template": TEMPLATE,
     "roles": Key(Place.TEMPLATE, "roles", _texts_by_name),
+    "cutstrings": Key(Place.EDIT, "cut", _patterns),
+    "extract_regex": Key(Place.EDIT, "extract", _patterns),
+    "trimspace": Key(Place.EDIT, "prefixes", values.texts),
+    "trimsuffix": Key(Place.EDIT, "suffixes", values.texts),
     "function": FUNCTION,
     "reasoning": REASONING,
     **_setting(values.one_of(*_EFFORTS), "reasoning_effort"),
@@ -295,7 +320,7 @@ TOP: Final[Mapping[str, Key | Section]] = {
     **_all(
         LATER,
         "concurrency_groups lora_base overrides download_files artifacts mcp agent compression proxy router pii "
-        "pii_detection mitm pipeline cutstrings extract_regex trimspace trimsuffix "
+        "pii_detection mitm pipeline "
         "prompt_cache_path prompt_cache_all prompt_cache_ro load_format "
         "gpu_memory_utilization enforce_eager swap_space max_model_len tensor_parallel_size "
         "disable_log_stats limit_mm_per_prompt engine_args step cfg_scale diffusers",

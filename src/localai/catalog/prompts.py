@@ -66,7 +66,6 @@ class PromptTemplates:
     multimodal: Template | BrokenTemplate | None = None
     join_chat_messages_by_character: str | None = None
     use_tokenizer_template: bool = False
-    reply_prefix: str = ""
     roles: Mapping[str, str] = field(default_factory=dict)
     system_prompt: str = ""
     origin: str = ""
@@ -116,7 +115,6 @@ def prompt_templates(
         **found,
         join_chat_messages_by_character=section.get("join_chat_messages_by_character"),
         use_tokenizer_template=bool(section.get("use_tokenizer_template")),
-        reply_prefix=section.get("reply_prefix") or "",
         roles=dict(roles or {}),
         system_prompt=system_prompt,
         origin=origin,

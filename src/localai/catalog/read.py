@@ -17,6 +17,7 @@ import msgspec
 
 from localai.catalog import compat, functions, values
 from localai.catalog.compat import Key, Place, Section
+from localai.catalog.edits import OutputEdits
 from localai.catalog.spec import ModelSpec
 from localai.catalog.template_files import read_templates
 from localai.catalog.values import BadValue
@@ -111,6 +112,7 @@ class _Entry:
         self._settings: dict[str, Any] = {}
         self._templates: dict[str, Any] = {}
         self._function: dict[str, Any] = {}
+        self._edits: dict[str, Any] = {}
 
     def read(self, node: Node) -> ModelSpec | None:
         """Give the spec, or None when there are problems."""
@@ -153,6 +155,7 @@ class _Entry:
             settings=self._settings,
             templates=templates,
             templates_digest=digest,
+            edits=OutputEdits(**self._edits) if any(self._edits.values()) else None,
             origin=origin,
         )
 
@@ -244,6 +247,8 @@ class _Entry:
             self._templates[key.name] = value
         elif key.place is Place.FUNCTION:
             self._function[key.name] = value
+        elif key.place is Place.EDIT:
+            self._edits[key.name] = value
         elif key.name == "stop":  # `stopwords` and `parameters.stop` add up
             self._spec["stop"] = tuple(dict.fromkeys((*self._spec.get("stop", ()), *value)))
         else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localai.catalog.edits import OutputEdits
 from localai.catalog.prompts import PromptTemplates
 from localai.domain.generation import Sampling
 
@@ -18,7 +19,8 @@ class ModelSpec:
     `model_path` is absolute, and need not be there for an engine that finds its model elsewhere;
     `model_id` is what the file calls it, a repository's name for one. `settings` are engine keys of the YAML (context_size, threads,
     mmap, ...) under LocalAI's names, with absolute paths for files; `options` are its `key:value`
-    strings. `templates` are its prompt templates, None when it has none. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
+    strings. `templates` are its prompt templates, None when it has none; `edits` what it changes in
+    answers, None when nothing. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
     weights change, so a running worker can be told from a stale one.
     """
 
@@ -40,6 +42,7 @@ class ModelSpec:
     known_usecases: tuple[str, ...] = ()
     templates: PromptTemplates | None = field(default=None, repr=False)
     templates_digest: str = ""
+    edits: OutputEdits | None = None
     description: str = ""
     usage: str = ""
     is_loose_file: bool = False

@@ -29,6 +29,7 @@ from localai.domain.events import (
     Usage,
 )
 from localai.domain.stream_rules import StreamRules
+from localai.inference.edits import edited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -52,7 +53,10 @@ async def generate(
     rules = StreamRules(request.choices)
     try:
         complete = await library.prepare(spec, backend=request.backend)
-        async with aclosing(pool.run(complete, with_defaults(request, complete))) as batches:
+        answer = pool.run(complete, with_defaults(request, complete))
+        if complete.edits is not None:
+            answer = edited(answer, complete.edits, origin=complete.origin)
+        async with aclosing(answer) as batches:
             async for batch in batches:
                 yield [rules.feed(event) for event in batch]
         rules.close()

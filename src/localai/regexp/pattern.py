@@ -10,6 +10,7 @@ Machine Approach" (2009).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
 
@@ -35,15 +36,27 @@ _CHARACTERS_PER_STEP: Final = 50
 _KEPT_PATTERNS: Final = 256
 _OPERATIONS_PER_STEP: Final = 2
 
-# What a machine does at one place of its program
-_ONE, _SPLIT, _JUMP, _SAVE, _ASSERT, _MATCH = range(6)
-_Operation = tuple[int, Callable[[str], bool] | Assert | int | None, int]
+
+class Operation(Enum):
+    """What a machine does at one place of its program."""
+
+    ONE = auto()
+    SPLIT = auto()
+    JUMP = auto()
+    SAVE = auto()
+    ASSERT = auto()
+    MATCH = auto()
+
+
+Place = tuple[Operation, Callable[[str], bool] | Assert | int | None, int]
+"""An operation, what it tests or where it goes first, and where it goes else."""
 
 
 class Pattern:
     """A pattern that can be looked for. Raises BadPattern.
 
-    `names` are the numbers of the named groups; `beginning` is what every match begins with.
+    `names` are the numbers of the named groups; `beginning` is what every match begins with;
+    `program` is what a machine runs.
     """
 
     def __init__(self, source: str) -> None:
@@ -53,9 +66,9 @@ class Pattern:
         tree, self.names, self._groups = parse_pattern(source)
         self.tree: Node = tree
         self.beginning = _beginning(tree)
-        self._program: list[_Operation] = []
+        self.program: list[Place] = []
         self._compile(Group(tree, 0))
-        self._emit(_MATCH)
+        self._emit(Operation.MATCH)
 
     def search(self, text: str, start: int, charge: Charge) -> Captures | None:
         """Find the first match from `start` on; of those that start there, the preferred one."""
@@ -77,8 +90,8 @@ class Pattern:
             following: list[tuple[int, Captures]] = []
             seen = set()
             for place, captures in threads:
-                code, test, _ = self._program[place]
-                if code == _MATCH:
+                code, test, _ = self.program[place]
+                if code is Operation.MATCH:
                     matched = captures
                     break  # those behind it are less preferred
                 if pos < len(text) and callable(test) and test(text[pos]):
@@ -125,16 +138,16 @@ class Pattern:
             if place in seen:
                 continue
             seen.add(place)
-            code, what, other = self._program[place]
-            if code == _JUMP:
+            code, what, other = self.program[place]
+            if code is Operation.JUMP:
                 waiting.append((other, captures))
-            elif code == _SPLIT:
+            elif code is Operation.SPLIT:
                 assert isinstance(what, int)
                 waiting += [(other, captures), (what, captures)]
-            elif code == _SAVE:
+            elif code is Operation.SAVE:
                 saved = (*captures[:other], pos, *captures[other + 1 :])
                 waiting.append((place + 1, saved))
-            elif code == _ASSERT:
+            elif code is Operation.ASSERT:
                 assert isinstance(what, Assert)
                 if what.holds(text, pos):
                     waiting.append((place + 1, captures))
@@ -143,26 +156,28 @@ class Pattern:
 
     # --- compiling
 
-    def _emit(self, code: int, what: Callable[[str], bool] | Assert | int | None = None) -> int:
-        if len(self._program) >= _LARGEST_PROGRAM:
+    def _emit(
+        self, code: Operation, what: Callable[[str], bool] | Assert | int | None = None
+    ) -> int:
+        if len(self.program) >= _LARGEST_PROGRAM:
             raise BadPattern("the pattern is too large")
-        self._program.append((code, what, 0))
-        return len(self._program) - 1
+        self.program.append((code, what, 0))
+        return len(self.program) - 1
 
     def _aim(self, place: int, first: int, second: int = 0, *, is_lazy: bool = False) -> None:
-        code = self._program[place][0]
-        if code == _SPLIT:
+        code = self.program[place][0]
+        if code is Operation.SPLIT:
             first, second = (second, first) if is_lazy else (first, second)
-            self._program[place] = (code, first, second)
+            self.program[place] = (code, first, second)
         else:
-            self._program[place] = (code, None, first)
+            self.program[place] = (code, None, first)
 
     def _compile(self, node: Node) -> None:
         match node:
             case One():
-                self._emit(_ONE, node.test)
+                self._emit(Operation.ONE, node.test)
             case Assert():
-                self._emit(_ASSERT, node)
+                self._emit(Operation.ASSERT, node)
             case Sequence():
                 for item in node.items:
                     self._compile(item)
@@ -176,34 +191,34 @@ class Pattern:
                 self._compile_repeat(node)
 
     def _save(self, slot: int) -> None:
-        self._aim(self._emit(_SAVE), slot)
+        self._aim(self._emit(Operation.SAVE), slot)
 
     def _compile_choice(self, node: Choice) -> None:
         ends = []
         for option in node.options[:-1]:
-            split = self._emit(_SPLIT)
+            split = self._emit(Operation.SPLIT)
             self._compile(option)
-            ends.append(self._emit(_JUMP))
-            self._aim(split, split + 1, len(self._program))
+            ends.append(self._emit(Operation.JUMP))
+            self._aim(split, split + 1, len(self.program))
         self._compile(node.options[-1])
         for end in ends:
-            self._aim(end, len(self._program))
+            self._aim(end, len(self.program))
 
     def _compile_repeat(self, node: Repeat) -> None:
         for _ in range(node.least):
             self._compile(node.inner)
         if node.most is None:
-            split = self._emit(_SPLIT)
+            split = self._emit(Operation.SPLIT)
             self._compile(node.inner)
-            self._aim(self._emit(_JUMP), split)
-            self._aim(split, split + 1, len(self._program), is_lazy=node.is_lazy)
+            self._aim(self._emit(Operation.JUMP), split)
+            self._aim(split, split + 1, len(self.program), is_lazy=node.is_lazy)
             return
         splits = []
         for _ in range(node.most - node.least):
-            splits.append(self._emit(_SPLIT))
+            splits.append(self._emit(Operation.SPLIT))
             self._compile(node.inner)
         for split in splits:
-            self._aim(split, split + 1, len(self._program), is_lazy=node.is_lazy)
+            self._aim(split, split + 1, len(self.program), is_lazy=node.is_lazy)
 
 
 @lru_cache(_KEPT_PATTERNS)
