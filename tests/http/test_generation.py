@@ -122,6 +122,14 @@ def test_every_choice_is_whole(server: LiveServer) -> None:
         assert answer.usage.completion_tokens == count * (len(SPOKEN) + 1)
 
 
+def test_choices_that_come_in_turns_begin_in_order(server: LiveServer) -> None:
+    """An answer that is there at once, start and end together, goes before the next turn's."""
+    body = {"model": "stopping", "messages": HI, "n": 2, "max_tokens": 1}  # a model of one slot
+    for _ in range(60):
+        reply = server.post("/v1/chat/completions", body)
+        assert reply.status == 200, reply.body
+
+
 def test_choices_of_a_seed_differ_from_each_other(server: LiveServer) -> None:
     answer = chat(server, "noise", n=3, seed=5, max_tokens=12, temperature=1)
     assert len({choice.message.content for choice in answer.choices}) == 3

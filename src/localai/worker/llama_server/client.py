@@ -140,6 +140,7 @@ class LlamaServer:
         together = 1 if guarded or forced or plan.is_either else self._slots
         for first in range(0, request.choices, together):
             turn = _turn(request, first, min(together, request.choices - first))
+            is_last = first + turn.choices == request.choices
             translator = chunks.Translator(
                 logprobs=request.logprobs, first_choice=first, prompt_logprobs=prompt_logprobs
             )
@@ -160,7 +161,7 @@ class LlamaServer:
                         events = [made for event in batch for made in thinking.feed(event)]
                     if calls_in_text is not None and not plan.is_either:
                         events = [made for event in events for made in calls_in_text.feed(event)]
-                    if translator.ended_choices == turn.choices:
+                    if is_last and translator.ended_choices == turn.choices:
                         ending += events  # the end of a choice, and the last event, go out together
                     elif events:
                         yield events
