@@ -77,7 +77,9 @@ SEPARATED = ["tagged", "opened", "understood", "go", "go-opened"]
 
 def openai_chat(server: LiveServer, model: str, **fields: Any) -> tuple[str | None, str | None]:
     body = {"model": model, "messages": QUESTION, **fields}
-    message = server.post("/v1/chat/completions", body).json["choices"][0]["message"]
+    reply = server.post("/v1/chat/completions", body)
+    assert reply.status == 200, reply.body
+    message = reply.json["choices"][0]["message"]
     thought = message.get("reasoning_content")
     return thought and thought.rstrip(), message["content"]  # llama.cpp leaves a line's end there
 
@@ -152,13 +154,29 @@ def test_an_edit_holds_none_of_it(server: LiveServer) -> None:
     assert server.post("/v1/edits", body).json["choices"][0]["text"] == ANSWER
 
 
-def test_what_json_is_asked_for_is_never_thinking(server: LiveServer) -> None:
-    """The prompt ends inside thinking, but the grammar leaves no room for any."""
-    thought, text = openai_chat(
-        server, "go-opened", response_format={"type": "json_object"}, max_tokens=20
-    )
-    assert thought is None
-    assert (text or "").lstrip().startswith("{")
+@pytest.mark.parametrize("name", SEPARATED)
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"const": 1}}}},
+            "1",
+        ),
+        ({"grammar": 'root ::= "yes" # or "no"'}, "yes"),
+    ],
+)
+def test_a_model_thinks_before_it_obeys_a_grammar_where_its_prompt_has_begun_so(
+    server: LiveServer, name: str, asked: dict[str, Any], answer: str
+) -> None:
+    thought, text = openai_chat(server, name, **asked)
+    assert thought == (None if name in {"tagged", "go"} else THOUGHT)
+    assert (text or "").strip() == answer
+
+
+def test_a_grammar_rules_at_once_where_thinking_is_switched_off(server: LiveServer) -> None:
+    said = {"type": "json_object", "schema": {"enum": ["yes"]}}
+    asked = {"response_format": said, "reasoning_effort": "none"}
+    assert openai_chat(server, "understood", **asked) == (None, '"yes"')
 
 
 def test_an_engine_that_is_told_to_leave_it_in_the_text_does(server: LiveServer) -> None:

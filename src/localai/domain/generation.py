@@ -80,12 +80,16 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
-    """A tool the model may call. `parameters` is a JSON Schema as JSON text."""
+    """A tool the model may call. `parameters` is a JSON Schema as JSON text.
+
+    `param` is where that stands in the request; errors name it.
+    """
 
     name: str
     description: str = ""
     parameters: str = "{}"
     strict: bool = False
+    param: str = ""
 
 
 class ToolMode(StrEnum):
@@ -118,17 +122,23 @@ class JsonValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonSchema:
-    """The answer is JSON that obeys `schema` (JSON text)."""
+    """The answer is JSON that obeys `schema` (JSON text); `param` is where the request has it."""
 
     schema: str
     name: str = ""
+    param: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grammar:
-    """The answer obeys a GBNF grammar."""
+    """The answer obeys a GBNF grammar; `param` is where the request has it.
+
+    `with_thinking`: it says itself how the model may think first, as grammars of calls do.
+    """
 
     gbnf: str
+    param: str = ""
+    with_thinking: bool = False
 
 
 OutputFormat = PlainText | JsonValue | JsonSchema | Grammar

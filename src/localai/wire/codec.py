@@ -220,7 +220,7 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
         name: value for name in _SAMPLING if (value := getattr(request.sampling, name)) is not None
     }
     logit_bias = sampling.pop("logit_bias", {})
-    output, definition = _output_to_wire(request.output)
+    output, definition, param = _output_to_wire(request.output)
     prompt = request.prompt
     if not isinstance(prompt, Chat | Completion):
         message = f"{type(prompt).__name__} must become a chat or a completion before it reaches a worker."
@@ -240,7 +240,11 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
         stop=list(request.stop),
         tools=[
             w.WireTool(
-                name=t.name, description=t.description, parameters=t.parameters, strict=t.strict
+                name=t.name,
+                description=t.description,
+                parameters=t.parameters,
+                strict=t.strict,
+                param=t.param,
             )
             for t in request.tools
         ],
@@ -249,6 +253,7 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
         parallel_tools=request.tool_policy.parallel,
         output=output,
         output_definition=definition,
+        output_param=param,
         reasoning_effort=request.reasoning_effort,
         choices=request.choices,
         logprobs=request.logprobs,
@@ -275,14 +280,18 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
         stop=tuple(call.stop),
         tools=tuple(
             ToolSpec(
-                name=t.name, description=t.description, parameters=t.parameters, strict=t.strict
+                name=t.name,
+                description=t.description,
+                parameters=t.parameters,
+                strict=t.strict,
+                param=t.param,
             )
             for t in call.tools
         ),
         tool_policy=ToolPolicy(
             mode=ToolMode(call.tool_mode), name=call.tool_name, parallel=call.parallel_tools
         ),
-        output=_output_from_wire(call.output, call.output_definition),
+        output=_output_from_wire(call.output, call.output_definition, call.output_param),
         reasoning_effort=call.reasoning_effort,
         choices=call.choices,
         logprobs=call.logprobs,
@@ -291,28 +300,28 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
     )
 
 
-def _output_to_wire(output: OutputFormat) -> tuple[str, str]:
+def _output_to_wire(output: OutputFormat) -> tuple[str, str, str]:
     match output:
         case PlainText():
-            return "text", ""
+            return "text", "", ""
         case JsonValue():
-            return "json", ""
+            return "json", "", ""
         case JsonSchema():
-            return "json_schema", output.schema
+            return "json_schema", output.schema, output.param
         case Grammar():
-            return "grammar", output.gbnf
+            return "grammar", output.gbnf, output.param
         case _:
             assert_never(output)
 
 
-def _output_from_wire(name: str, definition: str) -> OutputFormat:
+def _output_from_wire(name: str, definition: str, param: str) -> OutputFormat:
     match name:
         case "json":
             return JsonValue()
         case "json_schema":
-            return JsonSchema(schema=definition)
+            return JsonSchema(schema=definition, param=param)
         case "grammar":
-            return Grammar(gbnf=definition)
+            return Grammar(gbnf=definition, param=param)
         case _:
             return PlainText()
 

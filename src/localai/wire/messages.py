@@ -107,6 +107,7 @@ class WireTool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     description: str = ""
     parameters: str = "{}"
     strict: bool = False
+    param: str = ""
 
 
 class GenerateCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -127,6 +128,7 @@ class GenerateCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     parallel_tools: bool = True
     output: str = "text"
     output_definition: str = ""
+    output_param: str = ""
     reasoning_effort: str | None = None
     choices: int = 1
     logprobs: int | None = None

@@ -77,7 +77,7 @@ class ToolUse:
         grammar = self._grammar(demand)
         held = replace(request, tools=())
         if grammar is not None:
-            held = replace(held, output=Grammar(gbnf=grammar))
+            held = replace(held, output=Grammar(gbnf=grammar, with_thinking=True))
         if demand.is_required:
             held = replace(held, stop=())  # a stop sequence inside a call would break it
         return HeldCalls(held, self._stream(request, is_certain=grammar is not None))

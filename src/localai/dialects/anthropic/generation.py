@@ -118,7 +118,7 @@ def _json_schema(form: OutputFormat, param: str) -> JsonSchema:
     schema = json_object(form.schema, f"{param}.schema")
     if schema is None:
         raise InvalidRequest(f"{param}.schema is missing.", param=f"{param}.schema")
-    return JsonSchema(schema=schema)
+    return JsonSchema(schema=schema, param=f"{param}.schema")
 
 
 def _check_word(word: str, allowed: tuple[str, ...], param: str) -> None:

@@ -53,6 +53,7 @@ def _tool(tool: Tool, path: str) -> ToolSpec:
         description=tool.description or "",
         parameters=schema,
         strict=bool(tool.strict),
+        param=f"{path}.input_schema",
     )
 
 

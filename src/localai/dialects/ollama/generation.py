@@ -78,7 +78,7 @@ def _output(form: msgspec.Raw) -> OutputFormat:
         case b'"json"':
             return JsonValue()
         case data if data.startswith(b"{"):
-            return JsonSchema(schema=json_object(form, "format") or "{}")
+            return JsonSchema(schema=json_object(form, "format") or "{}", param="format")
         case _:
             message = 'format must be "json" or a JSON Schema as an object.'
             raise InvalidRequest(message, param="format")

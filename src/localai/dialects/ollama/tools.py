@@ -67,4 +67,5 @@ def _spec(function: FunctionSpec, path: str) -> ToolSpec:
         name=function.name,
         description=function.description or "",
         parameters=json_object(function.parameters, f"{path}.parameters") or "{}",
+        param=f"{path}.parameters",
     )

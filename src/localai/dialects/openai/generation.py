@@ -86,9 +86,10 @@ def _output(body: GenerationBody) -> OutputFormat:
     if not isinstance(formatted, PlainText):
         wanted["response_format"] = formatted
     if body.grammar:
-        wanted["grammar"] = Grammar(gbnf=body.grammar)
+        wanted["grammar"] = Grammar(gbnf=body.grammar, param="grammar")
     if schema is not None:
-        wanted["grammar_json_functions"] = JsonSchema(schema=schema)
+        param = "grammar_json_functions"
+        wanted[param] = JsonSchema(schema=schema, param=param)
     if len(wanted) > 1:
         names = list(wanted)
         message = f"{' and '.join(names)} both decide the form of the answer; send one of them."
@@ -104,8 +105,9 @@ def _response_format(value: str | ResponseFormat | None) -> OutputFormat:
         case "text":
             return PlainText()
         case "json_object":
-            schema = json_object(form.schema, "response_format.schema")
-            return JsonValue() if schema is None else JsonSchema(schema=schema)
+            param = "response_format.schema"
+            schema = json_object(form.schema, param)
+            return JsonValue() if schema is None else JsonSchema(schema=schema, param=param)
         case "json_schema":
             return _json_schema(form)
         case other:
@@ -122,4 +124,4 @@ def _json_schema(form: ResponseFormat) -> JsonSchema:
     schema = json_object(form.json_schema.schema, param)
     if schema is None:
         raise InvalidRequest(f"{param} is missing.", param=param)
-    return JsonSchema(schema=schema, name=form.json_schema.name or "")
+    return JsonSchema(schema=schema, name=form.json_schema.name or "", param=param)

@@ -145,7 +145,7 @@ def _output(body: ResponsesBody) -> OutputFormat:
         schema = json_object(inner.schema, f"{path}.schema")
         if schema is None:
             raise InvalidRequest(f"{path}.schema is missing.", param=f"{path}.schema")
-        return JsonSchema(schema=schema, name=inner.name or "")
+        return JsonSchema(schema=schema, name=inner.name or "", param=f"{path}.schema")
     allowed = "it must be text, json_object or json_schema"
     message = f"{path}.type is {form.type[:40]!r}; {allowed}."
     raise InvalidRequest(message, param=f"{path}.type")

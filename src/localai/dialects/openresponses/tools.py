@@ -85,6 +85,7 @@ def _spec(tool: Tool, path: str) -> ToolSpec:
         name=tool.name,
         description=tool.description or "",
         parameters=json_object(tool.parameters, f"{path}.parameters") or "{}",
+        param=f"{path}.parameters",
         strict=bool(tool.strict),
     )
 

@@ -23,7 +23,7 @@ from localai.domain.events import (
     Event,
     FinishReason,
 )
-from localai.domain.generation import GenerationRequest, Grammar, PlainText, ToolMode
+from localai.domain.generation import GenerationRequest, PlainText, ToolMode
 from localai.worker.llama_server import chunks
 
 Batches = AsyncGenerator[Sequence[Event], None]
@@ -38,20 +38,22 @@ def may_call_or_answer(request: GenerationRequest) -> bool:
 
 
 async def call_or_answer(
-    stream: Stream, request: GenerationRequest, translator: chunks.Translator, read: Reader | None
+    stream: Stream,
+    request: GenerationRequest,
+    translator: chunks.Translator,
+    read: Reader,
+    read_form: Reader,
 ) -> Batches:
-    """One choice: calls, or an answer in the form. `read` finds calls in the text of `stream`.
+    """One choice: calls, or an answer in the form.
 
+    `read` finds what stands in the free beginning, `read_form` what stands in the answer.
     Raises what `stream` raises.
     """
     free = stream(dataclasses.replace(request, output=PlainText()), translator)
     beginning = _Beginning()
     async with aclosing(free) as batches:
         async for batch in batches:
-            events = batch
-            if read is not None:
-                events = [made for event in batch for made in read(event)]
-            kept = beginning.feed(events)
+            kept = beginning.feed([made for event in batch for made in read(event)])
             if beginning.is_no_call:
                 translator.begin_again()
             if kept:
@@ -60,11 +62,9 @@ async def call_or_answer(
                 break
     if not beginning.is_no_call:
         return
-    if isinstance(request.output, Grammar):  # the engine takes no grammar beside tools
-        request = dataclasses.replace(request, tools=())
     async with aclosing(stream(request, translator)) as batches:
         async for batch in batches:
-            yield batch
+            yield [made for event in batch for made in read_form(event)]
 
 
 class _Beginning:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from contextlib import aclosing
 from enum import StrEnum
@@ -21,7 +22,7 @@ from localai.domain.events import (
     FinishReason,
     TokenLogprob,
 )
-from localai.domain.generation import Chat, Completion, GenerationRequest
+from localai.domain.generation import Chat, Completion, GenerationRequest, JsonSchema
 from localai.domain.parts import Text
 from localai.domain.vectors import (
     DetokenizeRequest,
@@ -36,11 +37,13 @@ from localai.domain.vectors import (
 )
 from localai.wire.functions import FunctionSettings
 from localai.worker.llama_server import chunks, requests, vectors
-from localai.worker.llama_server.calls_or_form import call_or_answer
+from localai.worker.llama_server.calls_or_form import Reader, call_or_answer
 from localai.worker.llama_server.forced_calls import ForcedCalls
+from localai.worker.llama_server.output_grammar import OutputGrammars
 from localai.worker.llama_server.thinking import Thinking
 from localai.worker.llama_server.tool_plan import ToolPlans
-from localai.worker.parsers.thinking import ThinkingTags
+from localai.worker.parsers.call_stream import CallStream
+from localai.worker.parsers.thinking import ThinkingReader, ThinkingTags
 from localai.worker.stop_guard import StopGuard
 
 if TYPE_CHECKING:
@@ -85,8 +88,10 @@ class LlamaServer:
         self._context_size = 0  # tokens; `properties` finds it out
         self._tools = ToolPlans(functions or FunctionSettings(), self._post)
         self._vocabulary_size = 0  # `_check_ids` finds it out
+        self._shows_format = False  # whether the template writes a schema into the prompt
         self._forced_calls = ForcedCalls(self._stream, self._post)
         self._thinking = Thinking(thinking, self._post)
+        self._grammars = OutputGrammars(self._thinking)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
         headers = {"Authorization": f"Bearer {key}"}
         # llama-server closes a connection at will after an answer, so none is used twice.
@@ -117,6 +122,7 @@ class LlamaServer:
         self._context_size = properties["default_generation_settings"]["n_ctx"]
         known = properties.get("chat_template_caps", {})
         self._tools.knows_tools = bool(known.get("supports_tools", True))
+        self._shows_format = "response_format" in properties.get("chat_template", "")
         if self._purpose is Purpose.GENERATE and properties.get("chat_template"):
             await self._thinking.look_at_template()
         return properties
@@ -136,7 +142,11 @@ class LlamaServer:
         finished: list[chunks.Translator] = []
         ending: list[Event] = []
         guarded = requests.matches_stops_itself(request)
-        thinking = None if forced else await self._thinking.reader(request)
+        read: Reader | None = None
+        if not forced and not plan.is_either:
+            thinking = await self._thinking.reader(request)
+            if thinking is not None or calls_in_text is not None:
+                read = _in_turn(thinking, calls_in_text)
         together = 1 if guarded or forced or plan.is_either else self._slots
         for first in range(0, request.choices, together):
             turn = _turn(request, first, min(together, request.choices - first))
@@ -146,8 +156,9 @@ class LlamaServer:
             )
             answer = self._stream(turn, translator)
             if plan.is_either:
-                read = calls_in_text.feed if calls_in_text is not None else None
-                answer = call_or_answer(self._stream, turn, translator, read)
+                begun = _in_turn(await self._thinking.reader(turn), calls_in_text)
+                formed = _in_turn(await self._thinking.reader(turn))
+                answer = call_or_answer(self._stream, turn, translator, begun, formed)
             if forced:
                 answer = self._forced_calls.answer(turn, translator)
             elif guarded:
@@ -157,10 +168,8 @@ class LlamaServer:
             async with aclosing(answer) as batches:
                 async for batch in batches:
                     events = batch
-                    if thinking is not None:
-                        events = [made for event in batch for made in thinking.feed(event)]
-                    if calls_in_text is not None and not plan.is_either:
-                        events = [made for event in events for made in calls_in_text.feed(event)]
+                    if read is not None:
+                        events = [made for event in batch for made in read(event)]
                     if is_last and translator.ended_choices == turn.choices:
                         ending += events  # the end of a choice, and the last event, go out together
                     elif events:
@@ -187,6 +196,10 @@ class LlamaServer:
         self, request: GenerationRequest, translator: chunks.Translator
     ) -> AsyncGenerator[Sequence[Event], None]:
         path, body = self._endpoint(request)
+        body |= await self._grammars.fields(request)
+        if self._shows_format and isinstance(request.output, JsonSchema):
+            shown = {"response_format": json.loads(request.output.schema)}
+            body["chat_template_kwargs"] = shown | body.get("chat_template_kwargs", {})
         requests.bound_look_back(body, self._context_size)
         translate = _reader(path, translator)
         async with self._session.post(self._base + path, json=body) as response:
@@ -313,6 +326,19 @@ def _reader(path: str, translator: chunks.Translator) -> Callable[[bytes], list[
     if path == "/v1/chat/completions":
         return lambda payload: translator.chat(_chat_decoder.decode(payload))
     return lambda payload: translator.completion(_completion_decoder.decode(payload))
+
+
+def _in_turn(*readers: ThinkingReader | CallStream | None) -> Reader:
+    """What hands each event from one reader to the next; those that are None are left out."""
+    feeds = [reader.feed for reader in readers if reader is not None]
+
+    def read(event: Event) -> list[Event]:
+        events = [event]
+        for feed in feeds:
+            events = [made for given in events for made in feed(given)]
+        return events
+
+    return read
 
 
 def _turn(request: GenerationRequest, first: int, count: int) -> GenerationRequest:

@@ -44,6 +44,8 @@ from localai.domain.generation import (
 from localai.domain.parts import Message, Role, Text
 from localai.worker.llama_server import chunks, requests
 from localai.worker.llama_server.gbnf import Gbnf
+from localai.worker.llama_server.tool_schemas import is_obeyed as is_obeyed_by_engine
+from localai.worker.llama_server.tool_schemas import lenient, relocated
 
 Batches = AsyncGenerator[Sequence[Event], None]
 Stream = Callable[[GenerationRequest, chunks.Translator], Batches]
@@ -81,7 +83,8 @@ class ForcedCalls:
 
     async def answer(self, request: GenerationRequest, translator: chunks.Translator) -> Batches:
         """One choice that is a call. Raises what the engine raises."""
-        opening = await self._opening(request)
+        is_obeyed = all(is_obeyed_by_engine(tool) for tool in request.tools if tool.strict)
+        opening = await self._opening(request) if is_obeyed else ""
         started = False
         if opening:
             prefilled = _with_beginning(request, opening)
@@ -132,15 +135,20 @@ def call_schema(request: GenerationRequest) -> dict[str, Any]:
     """The JSON Schema of one call of one of the tools that may be called."""
     named = request.tool_policy.name if request.tool_policy.mode is ToolMode.NAMED else None
     tools = [tool for tool in request.tools if named in (None, tool.name)]
-    return {"anyOf": [_one_call(tool) for tool in tools]} if len(tools) > 1 else _one_call(tools[0])
+    if len(tools) == 1:
+        return _one_call(tools[0], "")
+    return {"anyOf": [_one_call(tool, f"/anyOf/{place}") for place, tool in enumerate(tools)]}
 
 
-def _one_call(tool: ToolSpec) -> dict[str, Any]:
+def _one_call(tool: ToolSpec, place: str) -> dict[str, Any]:
+    """The schema of a call, which stands at `place` in another; a strict tool's is not eased."""
+    arguments = json.loads(tool.parameters) if tool.strict else lenient(tool.parameters)
     return {
         "type": "object",
         "properties": {
             "name": {"const": tool.name},
-            "arguments": json.loads(tool.parameters) or {"type": "object"},
+            "arguments": relocated(arguments, f"{place}/properties/arguments")
+            or {"type": "object"},
         },
         "required": ["name", "arguments"],
         "additionalProperties": False,

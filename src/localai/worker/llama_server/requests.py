@@ -12,18 +12,19 @@ from localai.domain.errors import InvalidRequest
 from localai.domain.generation import (
     Completion,
     GenerationRequest,
-    Grammar,
-    JsonSchema,
-    JsonValue,
     PlainText,
     Sampling,
     ToolMode,
 )
 from localai.domain.parts import Media, Message, Reasoning, Role, Text, ToolCall, ToolResult
 from localai.worker.llama_server.sound import checked_sound
+from localai.worker.llama_server.tool_schemas import engine_tool
 
 PRESERVED = "preserved_tokens"
 """The engine option (a JSON list) that names special tokens which are to be seen in the answer."""
+
+TEMPLATE_FIELDS = ("chat_template_kwargs", "reasoning_effort")
+"""The fields of a chat's body that say how its prompt is rendered, besides what it holds."""
 
 _MAX_UINT32 = 0xFFFFFFFF
 # Only what is read back: the full last message repeats the prompt and every setting.
@@ -98,7 +99,6 @@ def chat_body(request: GenerationRequest, messages: tuple[Message, ...]) -> dict
         body["logprobs"] = True
         body["top_logprobs"] = max(1, request.logprobs)  # 0 would switch them off
     _add_tools(body, request)
-    _add_output(body, request)
     _add_reasoning(body, request)
     return body
 
@@ -123,7 +123,6 @@ def completion_body(
         )
     if request.logprobs is not None:
         body["n_probs"] = max(1, request.logprobs)
-    _add_output(body, request)
     return body
 
 
@@ -154,21 +153,6 @@ def _template_values(text: str) -> dict[str, Any]:
     return values
 
 
-def _add_output(body: dict[str, Any], request: GenerationRequest) -> None:
-    output = request.output
-    match output:
-        case PlainText():
-            pass
-        case JsonValue():
-            body["json_schema"] = {}
-        case JsonSchema():
-            body["json_schema"] = json.loads(output.schema)
-        case Grammar():
-            body["grammar"] = output.gbnf
-        case _:
-            assert_never(output)
-
-
 def _add_tools(body: dict[str, Any], request: GenerationRequest) -> None:
     policy = request.tool_policy
     if not request.tools or policy.mode is ToolMode.NONE:
@@ -178,17 +162,10 @@ def _add_tools(body: dict[str, Any], request: GenerationRequest) -> None:
         for tool in request.tools
         if policy.mode is not ToolMode.NAMED or tool.name == policy.name
     ]
-    body["tools"] = [
-        {
-            "type": "function",
-            "function": {
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": json.loads(tool.parameters),
-            },
-        }
-        for tool in offered
-    ]
+    body["tools"] = [engine_tool(tool, policy) for tool in offered]
+    if not isinstance(request.output, PlainText):
+        body["tool_choice"] = "none"  # the prompt shows the tools; the answer obeys its grammar
+        return
     body["tool_choice"] = "auto" if policy.mode is ToolMode.AUTO else "required"
     body["parallel_tool_calls"] = policy.parallel
 

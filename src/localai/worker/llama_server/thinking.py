@@ -8,31 +8,25 @@ without one is thinking or not, depending on who has read the tag. So that is as
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from localai.domain.errors import LocalAIError
-from localai.domain.generation import (
-    Chat,
-    Completion,
-    GenerationRequest,
-    Grammar,
-    PlainText,
-)
+from localai.domain.generation import Chat, Completion, GenerationRequest
+from localai.domain.parts import Message, Role, Text
 from localai.worker.llama_server import requests
+from localai.worker.llama_server.frames import PROBE, Frame
 from localai.worker.parsers.thinking import TagPair, ThinkingReader, ThinkingTags
 
 Post = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
-_PROBE = [{"role": "user", "content": "Hi"}]
+_QUESTION = (Message(role=Role.USER, parts=(Text(text="Hi"),)),)
 _WAYS_TO_ASK: tuple[dict[str, Any], ...] = (
     {},
     {"enable_thinking": True},
     {"enable_thinking": False},
 )
-# In the engine's grammar for a format, what allows thinking before it: text until its end tag.
-_THINKING_FIRST = re.compile(r"^until-\d+ ::=", re.MULTILINE)
 
 
 class Thinking:
@@ -42,14 +36,15 @@ class Thinking:
         self._tags = tags
         self._post = post
         self._may_be_open = False  # whether any prompt of this template ends in an open tag
-        self._engine_knows: bool | None = None
+        self._frames: dict[str, Frame | None] = {}
 
     async def look_at_template(self) -> None:
         """Find out whether the template begins the thinking itself."""
         if self._tags is None:
             return
+        messages = [{"role": "user", "content": "Hi"}]
         for variables in _WAYS_TO_ASK:
-            body = {"messages": _PROBE, "chat_template_kwargs": variables}
+            body = {"messages": messages, "chat_template_kwargs": variables}
             try:
                 rendered = await self._post("/apply-template", body)
             except LocalAIError:  # a template that wants something else than a question
@@ -63,43 +58,60 @@ class Thinking:
 
     async def reader(self, request: GenerationRequest) -> ThinkingReader | None:
         """What finds the thinking in the answer to `request`; None when nothing is to be found."""
-        if self._tags is None or not isinstance(request.output, PlainText | Grammar):
+        if self._tags is None:
             return None
-        match request.prompt:
-            case Completion(is_chat=False):
+        if isinstance(request.prompt, Completion):
+            if not request.prompt.is_chat:
                 return None
-            case Completion(text=str(text)):
-                opened = self._tags.opened_by(text)
-            case Chat():
-                opened = await self._opened(request)
-            case _:
-                return None
-        if not isinstance(request.output, PlainText):
-            opened = None  # a grammar begins with the answer's first character
-        return ThinkingReader(self._tags, opened=opened)
+            return ThinkingReader(self._tags, opened=self.opened_by_text(request.prompt))
+        return ThinkingReader(self._tags, opened=await self.opened(request))
 
-    async def _opened(self, request: GenerationRequest) -> TagPair | None:
-        assert self._tags is not None
-        assert isinstance(request.prompt, Chat)
-        if not self._may_be_open or await self._is_for_engine():
+    def opened_by_text(self, prompt: Completion) -> TagPair | None:
+        """The tags of the thinking that a rendered conversation has begun."""
+        is_chat = prompt.is_chat and prompt.text is not None
+        return self.is_opened_by(prompt.text or "") if is_chat else None
+
+    def is_opened_by(self, prompt_end: str) -> TagPair | None:
+        """The tags of the thinking that the end of a prompt has begun."""
+        return self._tags.opened_by(prompt_end) if self._tags is not None else None
+
+    async def opened(self, request: GenerationRequest) -> TagPair | None:
+        """The tags of the thinking that a conversation's prompt has begun, unknown to the engine."""
+        if not self._may_be_open or not isinstance(request.prompt, Chat):
+            return None
+        if await self.frame(request) is not None:
             return None
         body = requests.chat_body(request, request.prompt.messages)
         rendered = await self._post("/apply-template", body)
-        return self._tags.opened_by(str(rendered["prompt"]))
+        return self.is_opened_by(str(rendered["prompt"]))
 
-    async def _is_for_engine(self) -> bool:
-        """Whether the engine understands how this model thinks; its grammars show it."""
-        if self._engine_knows is None:
-            body = {
-                "messages": _PROBE,
-                "json_schema": {"const": ""},
-                "n_predict": 1,
-                "verbose": True,
-            }
-            try:
-                reply = await self._post("/v1/chat/completions", body)
-            except LocalAIError:  # the open tag does not fit into a grammar without thinking
-                reply = {}
-            used = reply.get("__verbose", {}).get("generation_settings", {})
-            self._engine_knows = bool(_THINKING_FIRST.search(used.get("grammar", "")))
-        return self._engine_knows
+    async def frame(self, request: GenerationRequest) -> Frame | None:
+        """The engine's grammar around a value, if it lets the model think before the value.
+
+        None when the engine does not know how this model thinks. It depends on the variables of
+        the template, and on an answer that the conversation ends in.
+        """
+        if self._tags is None or not isinstance(request.prompt, Chat):
+            return None
+        messages = request.prompt.messages
+        goes_on = bool(messages) and messages[-1].role is Role.ASSISTANT
+        body = requests.chat_body(request, messages if goes_on else _QUESTION)
+        asked = {name: body[name] for name in requests.TEMPLATE_FIELDS if name in body}
+        key = json.dumps(asked, sort_keys=True)
+        if goes_on or key not in self._frames:
+            asked["messages"] = body["messages"]
+            found = await self._ask_for_frame(asked)
+            if goes_on:
+                return found
+            self._frames[key] = found
+        return self._frames[key]
+
+    async def _ask_for_frame(self, asked: dict[str, Any]) -> Frame | None:
+        body = asked | {"json_schema": {"const": PROBE}, "n_predict": 1, "verbose": True}
+        try:
+            reply = await self._post("/v1/chat/completions", body)
+        except LocalAIError:  # the open tag does not fit into a grammar without thinking
+            return None
+        used = reply.get("__verbose", {}).get("generation_settings", {})
+        frame = Frame(str(used.get("grammar", "")), str(used.get("generation_prompt", "")))
+        return frame if frame.allows_thinking else None
