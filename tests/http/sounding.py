@@ -17,7 +17,12 @@ BACKENDS = ("--backends-path", str(FOLDER))
 MODELS = {
     "tones.yaml": "name: tones\nbackend: tones\n",
     "slow.yaml": "name: tones-slow\nbackend: tones\noptions: ['delay_s:0.3', 'slots:2']\n",
-    "breaking.yaml": "name: tones-breaking\nbackend: tones\noptions: ['crash_after:2']\n",
+    # One for each test: a model that has crashed is not tried again for a while.
+    **{
+        f"breaking-{where}.yaml": f"name: tones-breaking-{where}\nbackend: tones\n"
+        "options: ['crash_after:2']\n"
+        for where in ("hearing", "sound", "events")
+    },
     "echo.yaml": "name: echo\nbackend: echo\n",
 }
 

@@ -45,7 +45,11 @@ async def received(
         return incoming
 
     try:
-        form = Form(headers.get("content-type", ""), receive_file)
+        try:
+            form = Form(headers.get("content-type", ""), receive_file)
+        except InvalidRequest:
+            await drain(receive)
+            raise
         await read_form(form, receive)
         assert incoming is not None
         if not incoming.size_bytes:
