@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from localai.domain.events import Progress
 
-_FIELDS = ("threads", "language", "cuda", "f16")
+_FIELDS = ("threads", "language", "translate", "cuda", "f16")
 _FILES = ("model.bin", "config.json", "tokenizer.json")
 _SLOTS = 8  # calls that take turns; a place costs nothing
 _ENGLISH = "en"
@@ -44,6 +44,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     threads: int = 4
     language: str = ""
+    translate: bool = False
     cuda: bool = False
     f16: bool = False
     compute_type: str = ""
@@ -131,7 +132,7 @@ class Backend:
         found, about = self._model.transcribe(
             window.samples,
             language=language,
-            task="translate" if request.translate else "transcribe",
+            task="translate" if request.translate or self._options.translate else "transcribe",
             beam_size=self._options.beam_size,
             temperature=_TEMPERATURES if temperature is None else temperature,
             initial_prompt=request.prompt or None,
