@@ -134,3 +134,14 @@ def test_the_answer_is_a_usable_model_or_a_known_error(
         assert found in specs
         assert not found.disabled
         assert found.alias is None
+
+
+def test_only_models_that_serve_the_task_are_thought_of() -> None:
+    found = catalog(*(ModelSpec(name=name) for name in ("hears", "chats", "speaks")))
+    for name in ("hears", "speaks"):
+        for asked in ("", "whisper-1"):
+            chosen = resolve(asked, found, serves=lambda one, name=name: one.name == name)
+            assert chosen.name == name
+    with pytest.raises(ModelNotFound):
+        resolve("whisper-1", found, serves=lambda one: one.name != "chats")
+    assert resolve("chats", found, serves=lambda one: one.name == "hears").name == "chats"

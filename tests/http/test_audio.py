@@ -15,6 +15,8 @@ import httpx
 import openai
 import pytest
 
+from localai.engines.manifest import Manifest
+from tests.engines.installed import skip_without
 from tests.http.sounding import BACKENDS, events_of, fill, open_upload, speak, upload
 from tests.live import PATIENCE_S, LiveServer, read_to_end, read_until, wait_until
 from tests.sounds import heard, silence, wav
@@ -153,6 +155,7 @@ def test_elevenlabs_lists_voices(labs: elevenlabs.ElevenLabs) -> None:
         ("treble", "Treble"),
     ]
     assert labs.voices.get("bass", request_options=options).name == "Bass"
+    assert len(labs.voices.search(request_options=options).voices) == 2
 
 
 # ---- routes and fields
@@ -224,6 +227,26 @@ def test_a_model_is_found_by_what_it_can_do(sounding: LiveServer, speech: bytes)
     assert sounding.post("/v1/text-to-speech/bass", body).status == 200
     assert upload(sounding, speech, model="").json["text"] == TEXT
     assert sounding.post("/v1/audio/speech", {"input": "Hi", "voice": "tones"}).status == 200
+
+
+def test_an_engine_without_files_is_a_model_by_its_name(sounding: LiveServer) -> None:
+    skip_without(Manifest().find("espeak"))
+    skip_without(Manifest().find("silero-vad"))
+    spoken = speak(sounding, "Good morning, everybody.", model="espeak", voice="nova")
+    (span,) = upload(sounding, spoken, "/v1/vad", model="silero-vad").json["segments"]
+    assert span["start"] < 0.3
+    assert span["end"] > 0.8
+
+
+def test_an_engine_that_is_not_installed_is_named(server: LiveServer) -> None:
+    reply = server.post("/v1/audio/speech", {"input": "Hi"})
+    assert (reply.status, reply.error["code"]) == (501, "backend_not_installed")
+    assert "local-ai backends install espeak" in reply.error["message"]
+    reply = server.post("/v1/vad", {"audio": [0.0]})
+    assert "local-ai backends install silero-vad" in reply.error["message"]
+    reply = upload(server, wav(silence(1)), model="")
+    assert (reply.status, reply.error["code"]) == (404, "model_not_found")
+    assert server.get("/v1/voices").json["voices"] == []
 
 
 BAD_FILES = {

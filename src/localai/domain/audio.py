@@ -6,8 +6,8 @@ in seconds from the beginning of the audio.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -62,7 +62,6 @@ class TranscriptionRequest:
     prompt: str = ""
     temperature: float | None = None
     wants_words: bool = False
-    engine_options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +118,6 @@ class SynthesisRequest:
     rate_hz: int | None = None
     bit_rate: int | None = None
     is_file: bool = False
-    engine_options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

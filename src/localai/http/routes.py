@@ -360,6 +360,7 @@ def _elevenlabs(services: Services) -> Iterator[RouteRow]:
     voices = VoiceEndpoints(services)
     for path, handler, summary in (
         ("/v1/voices", voices.as_elevenlabs, "List the voices of a model"),
+        ("/v2/voices", voices.as_elevenlabs, "List the voices of a model"),
         ("/v1/voices/{voice_id}", voices.one_as_elevenlabs, "Show one voice"),
     ):
         yield replace(row, method="GET", path=path, endpoint=handler, summary=summary)

@@ -3,8 +3,8 @@
     POST /audio/NAME   one line: the request as JSON, then the bytes of the audio file, if the
                        task hears one -> one event a line, the last one an `ended` or `failed`
 
-`tail -c +1 speech.mp3 | cat request.json - | curl --unix-socket ... --data-binary @-` speaks it.
-Fields are spelled as in `domain.audio`; `data` is base64.
+Fields are spelled as in `domain.audio`; `data` is base64. A shell can speak it:
+`(echo '{}'; cat speech.mp3) | curl --unix-socket w.sock --data-binary @- http://w/audio/transcribe`
 """
 
 from __future__ import annotations

@@ -11,8 +11,10 @@ from localai.domain.audio import VoiceCard
 
 
 def encode_voices(cards: Iterable[VoiceCard]) -> bytes:
-    """Spell the answer of GET /v1/voices."""
-    return msgspec.json.encode({"voices": [_voice(card) for card in cards]})
+    """Spell the answer of GET /v1/voices, and of /v2/voices, which has pages: all is on one."""
+    voices = [_voice(card) for card in cards]
+    page = {"has_more": False, "total_count": len(voices), "next_page_token": None}
+    return msgspec.json.encode({"voices": voices} | page)
 
 
 def encode_voice(card: VoiceCard) -> bytes:
