@@ -69,10 +69,12 @@ lock: $(venv)/ready-run ## Choose the newest allowed version of every dependency
 	@$(bin)/python requirements/engines.py --upgrade
 	@$(compile) --upgrade --group clients --output-file requirements/clients.txt
 	@$(compile) --upgrade --group clients-openai-2 --output-file requirements/clients-openai-2.txt
-	@cd tests/clients/node && npm update --package-lock-only --omit-lockfile-registry-resolved --silent
+	@if command -v npm > /dev/null; then $(npm_lock); else echo "There is no npm here: its lock stays as it is." >&2; fi
 
 compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+npm_lock = npm update --prefix tests/clients/node --package-lock-only --omit-lockfile-registry-resolved --silent
 
 clean: ## Remove .venv and every cache
 	@rm -rf $(venv) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
