@@ -16,7 +16,7 @@ from localai.supervisor.launcher import LocalLauncher, LocalProcess
 from localai.supervisor.worker_client import WorkerClient
 from localai.wire.messages import LoadRequest, ModelFacts
 from tests.engines.installed import ENVIRONMENTS
-from tests.live import PATIENCE_S, clean_environment
+from tests.live import PATIENCE_S, clean_environment, is_alive
 
 
 class Lone:
@@ -32,6 +32,11 @@ class Lone:
         """The worker's process."""
         return int(self.process.description.removeprefix("pid "))
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return is_alive(self.pid)
+
     async def events(self, request: GenerationRequest) -> list[Event]:
         """Every event of one call."""
         return [event async for batch in self.client.generate(request) for event in batch]
@@ -46,13 +51,24 @@ class Lone:
 
 @contextlib.asynccontextmanager
 async def loaded(
-    entry: BackendEntry, path: Path | str, *, options: tuple[str, ...] = (), **settings: Any
+    entry: BackendEntry,
+    path: Path | str,
+    *,
+    options: tuple[str, ...] = (),
+    model_id: str = "",
+    **settings: Any,
 ) -> AsyncIterator[Lone]:
     """A worker of `entry` with its model loaded; it ends with the block."""
     launcher = LocalLauncher(clean_environment(), ENVIRONMENTS)
     process = await launcher.launch(entry, "m")
     client = WorkerClient(process.endpoint)
-    order = LoadRequest(model="m", model_path=str(path), settings=settings, options=list(options))
+    order = LoadRequest(
+        model="m",
+        model_path=str(path),
+        model_id=model_id,
+        settings=settings,
+        options=list(options),
+    )
     try:
         loading = asyncio.ensure_future(client.load(order))
         dying = asyncio.ensure_future(process.exited())

@@ -1,4 +1,4 @@
-"""One suite over every backend of the manifest: what any engine owes to the server."""
+"""One suite over every backend of the manifest, task by task: what any engine owes to the server."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import importlib
 import itertools
 import json
 import os
+import resource
 import signal
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,60 +18,75 @@ import aiohttp
 import pytest
 
 from localai.domain.errors import RequestError
-from localai.domain.events import Delta, Failed, Finished, FinishReason
-from localai.domain.generation import Completion, GenerationRequest
-from localai.domain.stream_rules import StreamRules, fold
-from localai.domain.tasks import Task
+from localai.domain.events import Finished, FinishReason
+from localai.domain.tasks import AUDIO, Task
 from localai.engines.manifest import BackendEntry, Manifest
 from localai.worker.runtime import tasks_of
-from tests.backends.lone import Lone, chat, complete, loaded, run
-from tests.backends.sounding import SOUND_WEIGHTS, make_sound_models
+from tests.backends.exercises import EXERCISES, Exercise, fold_of
+from tests.backends.lone import Lone, chat, complete
+from tests.backends.subjects import SUBJECTS, Kept
 from tests.engines.installed import skip_without, stock
-from tests.gguf_maker import make_tiny_llama
-from tests.hf_maker import make_tiny_hf
-from tests.live import is_alive
+from tests.live import PATIENCE_S, is_alive
 
-# What each backend is given to load. A backend without a model here cannot be tested, and fails.
-WEIGHTS = {"llama-cpp": "tiny.gguf", "echo": "none", "transformers": "tiny-hf"} | SOUND_WEIGHTS
-LONG = {"max_tokens": 1500, "ignore_eos": True}
+# Those that hear or speak have a suite of their own.
+ENTRIES = [entry for entry in Manifest().entries() if not {*entry.tasks} & {*map(str, AUDIO)}]
+GENERATORS = [subject for subject in SUBJECTS if Task.GENERATE in subject.tasks]
+for_generators = pytest.mark.parametrize(
+    "kept", GENERATORS, ids=lambda subject: subject.name, indirect=True, scope="module"
+)
+ROUNDS = {"echo": 20, "llama-cpp": 3}  # of loading and unloading
+ROUNDS_ELSEWHERE = 2  # importing an engine takes seconds
 
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("weights")
-    make_tiny_llama(folder / "tiny.gguf", context_length=4096)
-    make_tiny_hf(folder / "tiny-hf", context_length=4096)
-    make_sound_models(folder)
-    return folder
+Test = Callable[[Lone], Coroutine[Any, Any, None]]
+RunTest = Callable[[Test], None]
 
 
 @pytest.fixture(params=Manifest().entries(), ids=lambda entry: entry.name)
 def entry(request: pytest.FixtureRequest) -> BackendEntry:
     """Each backend, if its engine is installed."""
-    return installed(request.param)
+    found: BackendEntry = request.param
+    skip_without(found)
+    return found
 
 
-@pytest.fixture(
-    params=[entry for entry in Manifest().entries() if Task.GENERATE in entry.tasks],
-    ids=lambda entry: entry.name,
-)
-def generator(request: pytest.FixtureRequest) -> BackendEntry:
-    """Each backend that generates text, if its engine is installed."""
-    return installed(request.param)
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
 
 
-def installed(entry: BackendEntry) -> BackendEntry:
-    skip_without(entry)
-    return entry
+@pytest.fixture(scope="module", params=SUBJECTS, ids=lambda subject: subject.name)
+def kept(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    runner: asyncio.Runner,
+) -> Iterator[Kept]:
+    """Each model, if its engine is installed."""
+    subject = request.param
+    skip_without(subject.entry)
+    found = Kept(subject, subject.make(tmp_path_factory.mktemp("weights")))
+    yield found
+    runner.run(found.close())
 
 
-def load(entry: BackendEntry, weights: Path) -> Any:
-    if Task.GENERATE not in entry.tasks:
-        return loaded(entry, weights / WEIGHTS[entry.name], threads=1)
-    options = ("delay_s:0.002", "repeat:500") if entry.name == "echo" else ("parallel:2",)
-    return loaded(
-        entry, weights / WEIGHTS[entry.name], options=options, context_size=2048, threads=1
-    )
+@pytest.fixture
+def run(kept: Kept, runner: asyncio.Runner) -> RunTest:
+    """Run a test with the model's worker."""
+
+    def start(test: Test) -> None:
+        async def within() -> None:
+            await test(await kept.lone())
+
+        runner.run(asyncio.wait_for(within(), 2 * PATIENCE_S))
+
+    return start
+
+
+@pytest.mark.parametrize("backend", ENTRIES, ids=lambda entry: entry.name)
+def test_every_task_of_every_backend_is_tested(backend: BackendEntry) -> None:
+    tested = {task for one in SUBJECTS if one.backend == backend.name for task in one.tasks}
+    assert {task.value for task in tested} == set(backend.tasks), "tests/backends/subjects.py"
+    assert tested <= set(EXERCISES), "tests/backends/exercises.py"
 
 
 def test_the_manifest_lists_what_the_class_does(entry: BackendEntry) -> None:
@@ -81,70 +98,34 @@ def test_the_manifest_lists_what_the_class_does(entry: BackendEntry) -> None:
         able = checked.tasks
     assert set(entry.tasks) == set(able)
     assert set(entry.tasks) <= {task.value for task in Task}
-    assert entry.summary.endswith(".")
 
 
-def test_it_is_found_by_its_names(entry: BackendEntry) -> None:
-    for name in (entry.name, *entry.aliases, entry.name.upper()):
-        assert Manifest().find(name) == entry
+@pytest.mark.parametrize("backend", ENTRIES, ids=lambda entry: entry.name)
+def test_it_is_found_by_its_names(backend: BackendEntry) -> None:
+    for name in (backend.name, *backend.aliases, backend.name.upper()):
+        assert Manifest().find(name) == backend
+    assert backend.summary.endswith(".")
 
 
-def test_facts(entry: BackendEntry, weights: Path) -> None:
-    async def test() -> None:
-        async with load(entry, weights) as lone:
-            assert lone.facts.slots >= 1
-            assert (lone.facts.context_size >= 1) == (Task.GENERATE in entry.tasks)
-            assert lone.facts.device
-            assert lone.facts.warnings == []
+def test_facts(run: RunTest) -> None:
+    async def test(lone: Lone) -> None:
+        assert lone.facts.slots >= 1
+        assert lone.facts.context_size >= 1
+        assert lone.facts.device
+        assert lone.facts.warnings == []
 
-    run(test())
-
-
-def test_its_streams_are_legal(generator: BackendEntry, weights: Path) -> None:
-    variants: list[dict[str, Any]] = [
-        {}, {"choices": 3}, {"stop": ("q",)}, {"logprobs": 2}, {"max_tokens": 1},
-    ]  # fmt: skip
-
-    async def test() -> None:
-        async with load(generator, weights) as lone:
-            for make, fields in itertools.product((chat, complete), variants):
-                rules = StreamRules()
-                request = make("Hello there", **({"max_tokens": 12} | fields))
-                events = [rules.feed(event) for event in await lone.events(request)]
-                rules.close()
-                answer = fold(events)
-                assert answer.error is None
-                assert len(answer.choices) == fields.get("choices", 1)
-                assert isinstance(events[-1], Finished)
-                assert events[-1].usage.completion_tokens <= 12 * fields.get("choices", 1)
-
-    run(test())
+    run(test)
 
 
-def test_a_limit_is_kept_and_told(generator: BackendEntry, weights: Path) -> None:
-    async def test() -> None:
-        async with load(generator, weights) as lone:
-            answer = fold_of(
-                await lone.events(complete("one two three four", max_tokens=3, ignore_eos=True))
-            )
-            assert answer.choices[0].reason is FinishReason.LENGTH
-            assert answer.usage.completion_tokens == 3
+def test_together_and_alone_give_the_same(run: RunTest, kept: Kept) -> None:
+    async def test(lone: Lone) -> None:
+        for exercise in kept.subject.exercises:
+            alone = await exercise.ask(lone)
+            together = await asyncio.gather(*(exercise.ask(lone) for _ in range(4)))
+            expected = alone if isinstance(alone, str) else pytest.approx(alone, abs=1e-4)
+            assert together == [expected] * 4, exercise
 
-    run(test())
-
-
-def fold_of(events: list[Any]) -> Any:
-    rules = StreamRules()
-    return fold([rules.feed(event) for event in events])
-
-
-async def begin(lone: Lone, request: GenerationRequest) -> Any:
-    """A call of which the first text has come."""
-    answer = lone.client.generate(request)
-    async for batch in answer:
-        if any(isinstance(event, Delta) for event in batch):
-            return answer
-    raise AssertionError("no text came")
+    run(test)
 
 
 async def until_free(lone: Lone) -> None:
@@ -153,80 +134,69 @@ async def until_free(lone: Lone) -> None:
             await asyncio.sleep(0.02)
 
 
-def test_a_call_can_be_cancelled(generator: BackendEntry, weights: Path) -> None:
-    async def test() -> None:
-        async with load(generator, weights) as lone:
+async def cancel(call: asyncio.Task[Any]) -> None:
+    call.cancel()
+    with suppress(asyncio.CancelledError):
+        await call
+
+
+def test_a_call_can_be_cancelled(run: RunTest, kept: Kept) -> None:
+    async def test(lone: Lone) -> None:
+        for exercise in long_exercises(kept):
             for _ in range(3):  # more often than it has places
-                async with aclosing(await begin(lone, complete("on and on", **LONG))):
-                    assert (await lone.client.health(timeout_s=10)).running == 1
+                call = await exercise.begin(lone)
+                assert (await lone.client.health(timeout_s=10)).running == 1
+                await cancel(call)
                 await until_free(lone)
-            assert await lone.say(complete("Hello", max_tokens=2)) != ""
+            await exercise.ask(lone)
 
-    run(test())
+    run(test)
 
 
-def test_two_calls_run_together(generator: BackendEntry, weights: Path) -> None:
-    async def test() -> None:
-        async with load(generator, weights) as lone:
-            first = await begin(lone, complete("on and on", **LONG))
-            second = await begin(lone, complete("and so on", **LONG))
+def long_exercises(kept: Kept) -> list[Exercise]:
+    """The tasks of the model whose calls can last."""
+    found = [exercise for exercise in kept.subject.exercises if exercise.is_long]
+    assert found
+    return found
+
+
+def test_two_calls_run_together(run: RunTest, kept: Kept) -> None:
+    async def test(lone: Lone) -> None:
+        for exercise in long_exercises(kept):
+            first = await exercise.begin(lone)
+            second = await exercise.begin(lone)
             assert (await lone.client.health(timeout_s=10)).running == 2
-            await first.aclose()
-            assert [batch async for batch in second]  # goes on undisturbed
+            await cancel(first)
+            assert await second  # goes on undisturbed
             await until_free(lone)
 
-    run(test())
+    run(test)
 
 
-def test_together_and_alone_give_the_same(generator: BackendEntry, weights: Path) -> None:
-    async def test() -> None:
-        async with load(generator, weights) as lone:
-            request = complete("the same as ever", max_tokens=8)
-            alone = await lone.say(request)
-            assert await asyncio.gather(*(lone.say(request) for _ in range(4))) == [alone] * 4
+def test_bad_input_is_an_error_or_an_answer(run: RunTest, kept: Kept) -> None:
+    async def test(lone: Lone) -> None:
+        for exercise in kept.subject.exercises:
+            for name, request in exercise.bad.items():
+                error = await exercise.refused(lone, request)
+                if error is not None:
+                    assert isinstance(error, RequestError), (exercise, name, error)
+                    assert error.message
+                await exercise.ask(lone)
 
-    run(test())
-
-
-BAD = {
-    "too long": complete("x " * 30_000, max_tokens=1),
-    "no token": complete((999_999_999,), max_tokens=1),
-    "a suffix": GenerationRequest(model="m", prompt=Completion(text="a", suffix="b"), max_tokens=1),
-    "an empty chat": chat("", max_tokens=1),
-    "nothing": complete("", max_tokens=1),
-}
+    run(test)
 
 
-def test_bad_input_is_an_error_or_an_answer(generator: BackendEntry, weights: Path) -> None:
-    async def test() -> None:
-        async with load(generator, weights) as lone:
-            for name, request in BAD.items():
-                last = (await lone.events(request))[-1]
-                assert isinstance(last, Finished | Failed), name
-                if isinstance(last, Failed):
-                    assert isinstance(last.error, RequestError), name
-                    assert last.error.message
-                assert isinstance(
-                    (await lone.events(complete("Hello", max_tokens=2)))[-1], Finished
-                )
+def test_it_unloads(run: RunTest, kept: Kept) -> None:
+    async def test(lone: Lone) -> None:
+        await EXERCISES[kept.subject.tasks[0]].ask(lone)
+        await lone.process.stop(grace_s=20.0)
+        assert await lone.process.exited() == 0
+        assert not is_alive(lone.pid)
+        assert (
+            files_beside(lone.process.endpoint.socket) == []
+        )  # nothing of the engine's lies about
 
-    run(test())
-
-
-def test_it_unloads(entry: BackendEntry, weights: Path) -> None:
-    left: list[Path] = []
-
-    async def test() -> None:
-        async with load(entry, weights) as lone:
-            if Task.GENERATE in entry.tasks:
-                await lone.say(complete("Hello", max_tokens=2))
-            await lone.process.stop(grace_s=20.0)
-            assert await lone.process.exited() == 0
-            assert not is_alive(lone.pid)
-            left.extend(files_beside(lone.process.endpoint.socket))
-
-    run(test())
-    assert left == []  # nothing of the engine's lies about
+    run(test)
 
 
 def files_beside(socket: str) -> list[Path]:
@@ -234,49 +204,96 @@ def files_beside(socket: str) -> list[Path]:
     return list(Path(socket).parent.iterdir())
 
 
-def test_a_kill_ends_its_calls(generator: BackendEntry, weights: Path) -> None:
-    async def test() -> None:
-        async with load(generator, weights) as lone:
-            answer = await begin(lone, complete("on and on", **LONG))
-            os.kill(lone.pid, signal.SIGKILL)
-            with pytest.raises((aiohttp.ClientError, ConnectionError)):
-                async for _ in answer:
-                    pass
-            assert await lone.process.exited() == -signal.SIGKILL
+def test_a_kill_ends_its_calls(run: RunTest, kept: Kept) -> None:
+    async def test(lone: Lone) -> None:
+        call = await long_exercises(kept)[0].begin(lone)
+        os.kill(lone.pid, signal.SIGKILL)
+        with pytest.raises((aiohttp.ClientError, ConnectionError)):
+            await call
+        assert await lone.process.exited() == -signal.SIGKILL
 
-    run(test())
+    run(test)
 
 
-def test_calls_leave_no_memory_behind(generator: BackendEntry, weights: Path) -> None:
-    async def test() -> None:
-        async with load(generator, weights) as lone:
-
-            async def work() -> None:
+def test_calls_leave_no_memory_behind(run: RunTest, kept: Kept) -> None:
+    async def test(lone: Lone) -> None:
+        async def work() -> None:
+            for exercise in kept.subject.exercises:
                 for _ in range(15):
-                    await lone.events(complete("Hello there", max_tokens=20, choices=2))
+                    await exercise.ask(lone)
 
-            await work()
-            before = lone.process.memory_bytes()
-            if before is None:
-                pytest.skip("this system does not tell the memory of a process")
-            await work()
-            await work()
-            assert (lone.process.memory_bytes() or 0) < before * 1.1
+        await work()
+        before = lone.process.memory_bytes()
+        if before is None:
+            pytest.skip("this system does not tell the memory of a process")
+        await work()
+        await work()
+        assert (lone.process.memory_bytes() or 0) < before * 1.1
 
-    run(test())
+    run(test)
 
 
-def test_the_protocol_is_json(generator: BackendEntry, weights: Path) -> None:
+def test_rounds_of_loading_leave_nothing(kept: Kept, runner: asyncio.Runner) -> None:
+    """Each round's worker is as large as the first one's, and this process does not grow either."""
+    subject = kept.subject
+    rounds = ROUNDS.get(subject.backend, ROUNDS_ELSEWHERE)
+    sizes: list[int] = []
+    own: list[int] = []
+
+    async def test() -> None:
+        for _ in range(rounds):
+            async with subject.load(kept.path) as lone:
+                await EXERCISES[subject.tasks[0]].ask(lone)
+                sizes.append(lone.process.memory_bytes() or 0)
+            assert not is_alive(lone.pid)
+            own.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+    runner.run(asyncio.wait_for(test(), 2 * PATIENCE_S))
+    assert max(sizes[1:]) <= sizes[0] * 1.1
+    assert own[-1] <= own[0] * 1.1
+
+
+@for_generators
+def test_its_streams_are_legal(run: RunTest) -> None:
+    variants: list[dict[str, Any]] = [
+        {}, {"choices": 3}, {"stop": ("q",)}, {"logprobs": 2}, {"max_tokens": 1},
+    ]  # fmt: skip
+
+    async def test(lone: Lone) -> None:
+        for make, fields in itertools.product((chat, complete), variants):
+            request = make("Hello there", **({"max_tokens": 12} | fields))
+            events = await lone.events(request)
+            answer = fold_of(events)
+            assert answer.error is None
+            assert len(answer.choices) == fields.get("choices", 1)
+            assert isinstance(events[-1], Finished)
+            assert events[-1].usage.completion_tokens <= 12 * fields.get("choices", 1)
+
+    run(test)
+
+
+@for_generators
+def test_a_limit_is_kept_and_told(run: RunTest) -> None:
+    async def test(lone: Lone) -> None:
+        request = complete("one two three four", max_tokens=3, ignore_eos=True)
+        answer = fold_of(await lone.events(request))
+        assert answer.choices[0].reason is FinishReason.LENGTH
+        assert answer.usage.completion_tokens == 3
+
+    run(test)
+
+
+@for_generators
+def test_the_protocol_is_json(run: RunTest) -> None:
     """What any other client of a worker may rely on: one JSON object a line."""
 
-    async def test() -> None:
-        async with load(generator, weights) as lone:
-            connector = aiohttp.UnixConnector(lone.process.endpoint.socket)
-            async with aiohttp.ClientSession(connector=connector) as session:
-                body = {"text": "Hello there", "max_tokens": 2}
-                async with session.post("http://w/generate", json=body) as response:
-                    lines = [json.loads(line) for line in (await response.read()).splitlines()]
-            assert lines[0]["event"] == "started"
-            assert lines[-1]["event"] == "finished"
+    async def test(lone: Lone) -> None:
+        connector = aiohttp.UnixConnector(lone.process.endpoint.socket)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            body = {"text": "Hello there", "max_tokens": 2}
+            async with session.post("http://w/generate", json=body) as response:
+                lines = [json.loads(line) for line in (await response.read()).splitlines()]
+        assert lines[0]["event"] == "started"
+        assert lines[-1]["event"] == "finished"
 
-    run(test())
+    run(test)

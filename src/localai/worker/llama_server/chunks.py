@@ -37,6 +37,10 @@ from localai.domain.parts import Text
 
 # llama-server's words for an input to embed that is longer than a batch, which is the context here
 _OVER_BATCH = re.compile(r"\((\d+) tokens\) is too large.*batch size: (\d+)")
+# what C++ says of a token id that is not in the vocabulary
+_NO_TOKEN = re.compile(
+    r"_M_range_check: __n \(which is (\d+)\) >= this->size\(\) \(which is (\d+)\)"
+)
 _UNUSED_PART = Text(text="")  # the server completes blocks itself
 _TEXT = BlockKind.TEXT
 _SHORT_PROMPT = 512  # tokens to evaluate; their first token comes before anybody misses the start
@@ -155,6 +159,10 @@ def to_error(error: EngineError) -> LocalAIError:
         return ContextTooLong(limit=error.n_ctx, requested=error.n_prompt_tokens)
     if over := _OVER_BATCH.search(error.message):
         return ContextTooLong(limit=int(over[2]), requested=int(over[1]), param="input")
+    if wrong := _NO_TOKEN.search(error.message):
+        return InvalidRequest(
+            f"{wrong[1]} is no token id of this model, which has {wrong[2]} tokens.", param="tokens"
+        )
     if "input is not supported" in error.message:  # an image or sound, which needs an mmproj
         what = error.message.partition(" input is not supported")[0]
         message = f"This model takes no {what}."
