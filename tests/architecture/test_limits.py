@@ -23,6 +23,7 @@ MAY_READ_ENVIRONMENT = {
 
 # file -> why it may catch every exception
 MAY_CATCH_EVERYTHING = {
+    "worker/batcher.py": "whatever an engine raises, only the call that caused it must get it",
     "worker/runtime.py": "an engine may raise anything; the server is told what, in our own errors",
     "documents/child.py": "a damaged document may make its reader raise anything",
     "cli/main.py": "our errors become sentences, any other is raised again; imported late for speed",

@@ -18,6 +18,8 @@ from localai.wire.messages import LoadRequest, ModelFacts
 from tests.engines.installed import ENVIRONMENTS
 from tests.live import PATIENCE_S, clean_environment, is_alive
 
+LOADING_S = 5 * PATIENCE_S  # importing an engine reads thousands of files
+
 
 class Lone:
     """A loaded backend."""
@@ -72,7 +74,7 @@ async def loaded(
     try:
         loading = asyncio.ensure_future(client.load(order))
         dying = asyncio.ensure_future(process.exited())
-        await asyncio.wait({loading, dying}, timeout=PATIENCE_S, return_when="FIRST_COMPLETED")
+        await asyncio.wait({loading, dying}, timeout=LOADING_S, return_when="FIRST_COMPLETED")
         assert loading.done(), f"the worker died or hangs:\n{process.log_tail()}"
         dying.cancel()
         yield Lone(process, client, loading.result())

@@ -37,6 +37,8 @@ for_generators = pytest.mark.parametrize(
 ROUNDS = {"echo": 20, "llama-cpp": 3}  # of loading and unloading
 ROUNDS_ELSEWHERE = 2  # importing an engine takes seconds
 
+pytestmark = pytest.mark.timeout(10 * PATIENCE_S)  # an engine may take minutes to load
+
 Test = Callable[[Lone], Coroutine[Any, Any, None]]
 RunTest = Callable[[Test], None]
 
@@ -75,9 +77,10 @@ def run(kept: Kept, runner: asyncio.Runner) -> RunTest:
 
     def start(test: Test) -> None:
         async def within() -> None:
-            await test(await kept.lone())
+            lone = await kept.lone()
+            await asyncio.wait_for(test(lone), 2 * PATIENCE_S)
 
-        runner.run(asyncio.wait_for(within(), 2 * PATIENCE_S))
+        runner.run(within())
 
     return start
 
@@ -248,7 +251,7 @@ def test_rounds_of_loading_leave_nothing(kept: Kept, runner: asyncio.Runner) -> 
             assert not is_alive(lone.pid)
             own.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
-    runner.run(asyncio.wait_for(test(), 2 * PATIENCE_S))
+    runner.run(test())
     assert max(sizes[1:]) <= sizes[0] * 1.1
     assert own[-1] <= own[0] * 1.1
 

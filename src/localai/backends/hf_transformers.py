@@ -16,6 +16,7 @@ import msgspec
 
 from localai.domain.errors import (
     ContextTooLong,
+    InvalidRequest,
     ModelFileInvalid,
     SpecInvalid,
     StartFailed,
@@ -277,8 +278,12 @@ def _embed(loaded: _Loaded, request: EmbedRequest) -> Embeddings:
     import torch
 
     vectors, tokens = [], 0
-    for item in request.inputs:
+    known = loaded.model.get_input_embeddings().num_embeddings
+    for place, item in enumerate(request.inputs):
         ids = loaded.tokenizer(item)["input_ids"] if isinstance(item, str) else list(item)
+        if not ids or not 0 <= min(ids) <= max(ids) < known:
+            what = "holds a number that is no token id of this model" if ids else "is empty"
+            raise InvalidRequest(f"input[{place}] {what}.", param=f"input[{place}]")
         if len(ids) > loaded.facts.context_size:
             raise ContextTooLong(limit=loaded.facts.context_size, requested=len(ids))
         tokens += len(ids)
