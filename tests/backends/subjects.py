@@ -96,6 +96,18 @@ SUBJECTS = (
         make=lambda folder: make_bert_folder(folder / "embedder"),
         settings={"embeddings": True, "threads": 1},
     ),
+    Subject(
+        backend="sentencetransformers",
+        tasks=(Task.EMBED,),
+        make=lambda folder: make_bert_folder(folder / "embedder"),
+        settings={"threads": 1},
+    ),
+    Subject(
+        backend="sentencetransformers",
+        tasks=(Task.RERANK,),
+        make=lambda folder: make_bert_folder(folder / "ranker", ranks=True),
+        settings={"threads": 1},
+    ),
 )
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,24 @@ from localai.engines.manifest import BackendEntry, Manifest
 from localai.worker.runtime import tasks_of
 from tests.backends.exercises import EXERCISES, Exercise, fold_of
 from tests.backends.lone import Lone, chat, complete
-from tests.backends.subjects import SUBJECTS, Kept
+from tests.backends.subjects import SUBJECTS, Kept, Subject
 from tests.engines.installed import skip_without, stock
 from tests.live import PATIENCE_S, is_alive
 
 # Those that hear or speak have a suite of their own.
 ENTRIES = [entry for entry in Manifest().entries() if not {*entry.tasks} & {*map(str, AUDIO)}]
-GENERATORS = [subject for subject in SUBJECTS if Task.GENERATE in subject.tasks]
-for_generators = pytest.mark.parametrize(
-    "kept", GENERATORS, ids=lambda subject: subject.name, indirect=True, scope="module"
-)
+
+
+def only(subjects: Sequence[Subject]) -> pytest.MarkDecorator:
+    """Run a test with some of the models."""
+    return pytest.mark.parametrize(
+        "kept", subjects, ids=lambda subject: subject.name, indirect=True, scope="module"
+    )
+
+
+for_generators = only([subject for subject in SUBJECTS if Task.GENERATE in subject.tasks])
+# What costs a start of the engine is tried with the first model of each.
+for_each_engine = only(list({subject.backend: subject for subject in reversed(SUBJECTS)}.values()))
 ROUNDS = {"echo": 20, "llama-cpp": 3}  # of loading and unloading
 ROUNDS_ELSEWHERE = 2  # importing an engine takes seconds
 
@@ -189,6 +197,7 @@ def test_bad_input_is_an_error_or_an_answer(run: RunTest, kept: Kept) -> None:
     run(test)
 
 
+@for_each_engine
 def test_it_unloads(run: RunTest, kept: Kept) -> None:
     async def test(lone: Lone) -> None:
         await EXERCISES[kept.subject.tasks[0]].ask(lone)
@@ -207,6 +216,7 @@ def files_beside(socket: str) -> list[Path]:
     return list(Path(socket).parent.iterdir())
 
 
+@for_each_engine
 def test_a_kill_ends_its_calls(run: RunTest, kept: Kept) -> None:
     async def test(lone: Lone) -> None:
         call = await long_exercises(kept)[0].begin(lone)
@@ -236,6 +246,7 @@ def test_calls_leave_no_memory_behind(run: RunTest, kept: Kept) -> None:
     run(test)
 
 
+@for_each_engine
 def test_rounds_of_loading_leave_nothing(kept: Kept, runner: asyncio.Runner) -> None:
     """Each round's worker is as large as the first one's, and this process does not grow either."""
     subject = kept.subject

@@ -131,6 +131,13 @@ class Backend:
                 feature="embed",
                 hint="Set `embeddings: true` in its model file.",
             )
+        if request.prompt_name:
+            raise Unsupported(
+                "This engine has no prompts by name.",
+                feature="prompt_name",
+                hint="Put the prompt before the text, or use the backend sentencetransformers.",
+                param="prompt_name",
+            )
         return await asyncio.to_thread(_embed, self._loaded, request)
 
     def _generator(self) -> TextModel:
@@ -284,6 +291,8 @@ def _embed(loaded: _Loaded, request: EmbedRequest) -> Embeddings:
         if not ids or not 0 <= min(ids) <= max(ids) < known:
             what = "holds a number that is no token id of this model" if ids else "is empty"
             raise InvalidRequest(f"input[{place}] {what}.", param=f"input[{place}]")
+        if request.truncate:
+            ids = ids[: loaded.facts.context_size]
         if len(ids) > loaded.facts.context_size:
             raise ContextTooLong(limit=loaded.facts.context_size, requested=len(ids))
         tokens += len(ids)

@@ -9,9 +9,15 @@ Input = str | tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedRequest:
-    """Texts, or lists of token ids, to embed."""
+    """Texts, or lists of token ids, to embed.
+
+    `prompt_name` is one of the model's own prompts, put before each text: `query`, `document`.
+    `truncate` says whether what is too long is cut or refused; None leaves it to the model's file.
+    """
 
     inputs: tuple[Input, ...]
+    prompt_name: str | None = None
+    truncate: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, insort
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -46,7 +47,7 @@ _Batch = list[_Piece[Item, Result]]
 class Batcher(Generic[Item, Result]):
     """Collects the items of calls into batches for `work`.
 
-    `work` is blocking, runs in a thread, one batch at a time, and gives one result per item. A batch
+    `work` is blocking, runs in a thread of its own, one batch at a time, and gives one result per item. A batch
     holds items of one group and at most `limit` in all, where each counts as the largest of them
     (padding makes them so); an item over the limit goes alone. Calls take turns, so that a small one
     beside a large one is answered soon.
@@ -58,6 +59,7 @@ class Batcher(Generic[Item, Result]):
         self._turns: deque[_Call[Item, Result]] = deque()
         self._waiting: _Batch[Item, Result] = []  # by group and size
         self._running: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
 
     async def submit(
         self, items: Sequence[Item], *, size: Callable[[Item], int], group: str = ""
@@ -85,6 +87,7 @@ class Batcher(Generic[Item, Result]):
         """Wait for the batch that is running. No calls may come any more."""
         if self._running is not None:
             await asyncio.wait({self._running})
+        self._thread.shutdown()
 
     async def _run(self) -> None:
         """Work until nothing waits. Only this takes batches, so there is one at a time."""
@@ -96,7 +99,9 @@ class Batcher(Generic[Item, Result]):
 
     async def _work_on(self, batch: _Batch[Item, Result]) -> None:
         try:
-            results = await asyncio.to_thread(self._work, [piece.item for piece in batch])
+            loop = asyncio.get_running_loop()
+            items = [piece.item for piece in batch]
+            results = await loop.run_in_executor(self._thread, self._work, items)
         except Exception as error:
             calls = list(dict.fromkeys(piece.call for piece in batch))
             if len(calls) > 1:  # whose fault it is shows when each is alone

@@ -67,7 +67,7 @@ class EmbedEndpoint:
         check_limits(embed)
         return EmbedCall(
             model=embed.model or "",
-            request=EmbedRequest(inputs=_texts(embed)),
+            request=EmbedRequest(inputs=_texts(embed), truncate=embed.truncate is not False),
             dimensions=embed.dimensions,
             keep_alive_s=keep_alive_s(embed.keep_alive),
             is_older=self._is_older,

@@ -186,7 +186,7 @@ class EmbedBody(ModelBody, kw_only=True):
     input: Annotated[str | list[Some] | None, Meta(description="A text or several")] = None
     prompt: Annotated[str | list[Some] | None, Meta(description="Older name of input")] = None
     truncate: Annotated[
-        bool | None, Meta(description="No effect: texts that are too long are refused")
+        bool | None, Meta(description="false refuses texts that are too long; else they are cut")
     ] = None
     dimensions: Annotated[
         int | None, limits("Keep this many numbers of each vector, at length 1", 1, INT32_MAX)

@@ -44,6 +44,15 @@ class EmbeddingsBody(msgspec.Struct, kw_only=True):
         Annotated[int, Meta(extra_json_schema={"minimum": 1})] | None,
         Meta(description="Cut vectors to this length, for models trained for it"),
     ] = None
+    prompt_name: Annotated[
+        str | None,
+        Meta(
+            description="Put the model's own prompt of this name before each text: query, document"
+        ),
+    ] = None
+    truncate: Annotated[
+        bool | None, Meta(description="Cut texts that are too long, instead of refusing them")
+    ] = None
     user: str | None = None
 
 
@@ -95,7 +104,11 @@ class EmbeddingsEndpoint:
             raise InvalidRequest(message, param="dimensions")
         return EmbeddingsCall(
             model=asked.model or "",
-            request=EmbedRequest(inputs=_inputs(asked.input)),
+            request=EmbedRequest(
+                inputs=_inputs(asked.input),
+                prompt_name=asked.prompt_name or None,
+                truncate=asked.truncate,
+            ),
             as_base64=form == "base64",
             dimensions=asked.dimensions,
         )

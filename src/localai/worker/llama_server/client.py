@@ -241,6 +241,10 @@ class LlamaServer:
         for i, item in enumerate(request.inputs):
             if not isinstance(item, str):
                 await self._check_ids(item, f"input[{i}]")
+        if request.prompt_name:
+            message = "A GGUF model has no prompts of its own."
+            hint = "Put the prompt before the text, and leave prompt_name out."
+            raise Unsupported(message, feature="prompt_name", hint=hint, param="prompt_name")
         return await vectors.embed(self._post, request)
 
     async def rerank(self, request: RerankRequest) -> Ranking:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from localai.domain.errors import EngineFailed
+from localai.domain.errors import ContextTooLong, EngineFailed
 from localai.domain.vectors import (
     DetokenizeRequest,
     Embeddings,
     EmbedRequest,
+    Input,
     PlainAnswer,
     Ranking,
     RerankRequest,
@@ -48,15 +49,37 @@ class _RankingReply(msgspec.Struct):
 
 
 async def embed(post: Post, request: EmbedRequest) -> Embeddings:
-    """Embed all inputs in one call; the engine batches them."""
-    body = {"input": [_plain(item) for item in request.inputs], "encoding_format": "base64"}
+    """Embed all inputs; what is too long is cut where the request says so."""
+    try:
+        return await _embed(post, request.inputs)
+    except ContextTooLong as error:
+        if not request.truncate:
+            raise
+        limit = int(error.fields["limit"])
+    return await _embed(post, [await _cut(post, item, limit) for item in request.inputs])
+
+
+async def _embed(post: Post, inputs: Sequence[Input]) -> Embeddings:
+    """All inputs in one call; the engine batches them."""
+    body = {"input": [_plain(item) for item in inputs], "encoding_format": "base64"}
     reply = msgspec.convert(await post("/v1/embeddings", body), _EmbeddingReply)
-    if len(reply.data) != len(request.inputs):
-        message = f"The engine made {len(reply.data)} vectors of {len(request.inputs)} inputs."
+    if len(reply.data) != len(inputs):
+        message = f"The engine made {len(reply.data)} vectors of {len(inputs)} inputs."
         raise EngineFailed(message)
     ordered = sorted(reply.data, key=lambda vector: vector.index)
     vectors = tuple(base64.b64decode(vector.embedding) for vector in ordered)
     return Embeddings(vectors=vectors, prompt_tokens=reply.usage.prompt_tokens)
+
+
+async def _cut(post: Post, item: Input, limit: int) -> Input:
+    """The input within `limit` tokens; its last one stays, for it may be the end mark."""
+    token_ids = item
+    if isinstance(item, str):
+        request = TokenizeRequest(text=item, add_special=True)
+        token_ids = (await tokenize(post, request)).token_ids
+    if len(token_ids) <= limit:
+        return item
+    return (*token_ids[: limit - 1], *token_ids[-1:])  # type: ignore[return-value]  # ids by now
 
 
 async def rerank(post: Post, request: RerankRequest) -> Ranking:

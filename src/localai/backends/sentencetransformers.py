@@ -1,0 +1,389 @@
+"""Sentence Transformers: embeddings and ranking. https://sbert.net (Apache-2.0)
+
+Files     a folder with modules.json (a sentence transformer), or with config.json of an encoder,
+          whose last states are averaged; a classifier with one label is a cross-encoder, and ranks
+Devices   cpu, cuda, cuda.N, mps (`main_gpu`)      Precision  that of the file; `dtype`, `f16`
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+
+from localai.domain.errors import (
+    ContextTooLong,
+    InvalidRequest,
+    ModelFileInvalid,
+    SpecInvalid,
+    StartFailed,
+    Unsupported,
+)
+from localai.domain.vectors import Embeddings, EmbedRequest, Ranking, RerankRequest
+from localai.wire.messages import LoadRequest, ModelFacts
+from localai.worker.batcher import Batcher
+from localai.worker.hub import check_weights, model_folder, read_json
+from localai.worker.options import read_options
+from localai.worker.runtime import in_thread
+from localai.worker.torch_device import TorchDevice, choose_device
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ENGINE: Final = "sentence-transformers"
+_FIELDS: Final = ("type", "main_gpu", "cuda", "threads", "context_size", "f16", "dtype",
+                  "embeddings", "reranking", "trust_remote_code")  # fmt: skip
+_CROSS_ENCODER: Final = "CrossEncoder"
+_TYPES: Final = ("SentenceTransformer", _CROSS_ENCODER)  # the library's classes
+_DTYPES: Final = ("auto", "float32", "float16", "bfloat16")
+_CLASSIFIER: Final = "ForSequenceClassification"
+_GENERATORS: Final = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_SLOTS: Final = 128  # requests at once: enough that a batch is full while the next one gathers
+# Padded tokens of a batch. More than this in one go is no faster on a processor, and what is shorter
+# than the longest text costs as much as that; a GPU wants far more.
+_BATCH_TOKENS: Final = {True: 512, False: 16_384}  # by whether the processor computes
+_CHARACTERS_PER_TOKEN: Final = 4  # a guess, which only decides what goes into one batch
+_SPECIAL_TOKENS: Final = 4  # a pair of texts has three
+_NO_LIMIT: Final = 1 << 20
+_MOST_CHARACTERS: Final = 64  # of a token, as a rule; text is long white space where it is more
+_COUNTING_FROM_PADDING: Final = ("roberta", "camembert", "mpnet")  # their first position is unused
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of a model on this engine.
+
+    `type` is SentenceTransformer or CrossEncoder, told by the files where it is empty. `prompt` is
+    a text, `prompt_name` the name of one that the model brings; either goes before every text.
+    `truncate` cuts what is over `max_seq_length` instead of refusing it; ranking does unless told
+    otherwise. `truncate_dim` keeps so many numbers of a vector. `batch_tokens` are the padded
+    tokens computed in one go.
+    """
+
+    type: str = ""
+    main_gpu: str = ""
+    cuda: bool = False
+    threads: int = 0
+    context_size: int = 0
+    f16: bool = False
+    dtype: str = "auto"
+    embeddings: bool = False
+    reranking: bool = False
+    trust_remote_code: bool = False
+    download: bool = False
+    revision: str = ""
+    max_seq_length: int = 0
+    truncate: bool | None = None
+    normalize: bool = True
+    truncate_dim: int = 0
+    prompt: str = ""
+    prompt_name: str = ""
+    batch_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A text, or a pair of texts, for one batch. `tokens` is its size, guessed or counted."""
+
+    text: str | tuple[str, str]
+    prompt: str
+    tokens: int
+
+
+class Backend:
+    """A model of sentence-transformers, in batches over all requests."""
+
+    def __init__(self, loaded: _Loaded) -> None:
+        self._loaded = loaded
+        work = loaded.score if loaded.ranks else loaded.embed
+        self._batcher: Batcher[_Input, tuple[Any, int]] = Batcher(work, limit=loaded.batch_tokens)
+
+    @classmethod
+    async def load(cls, request: LoadRequest) -> Self:
+        """Load the weights."""
+        options = read_options(request, Options, _FIELDS)
+        if options.type not in ("", *_TYPES):
+            message = f"type is {options.type!r}; this engine has {' and '.join(_TYPES)}."
+            raise SpecInvalid(message)
+        if options.dtype not in _DTYPES:
+            message = f"dtype is {options.dtype!r}; this engine has {', '.join(_DTYPES)}."
+            raise SpecInvalid(message)
+        return cls(await in_thread(_load, request, options))
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What is known of the model."""
+        return self._loaded.facts
+
+    async def close(self) -> None:
+        """Free the weights, after the batch that is being computed."""
+        await self._batcher.close()
+        self._loaded.model = None
+        gc.collect()
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """One vector per input. What waits while the engine works is computed together."""
+        if self._loaded.ranks:
+            raise Unsupported(
+                "This model is a cross-encoder: it scores pairs of texts, and makes no vectors.",
+                feature="embed",
+                hint="Use it with /v1/rerank, or embed with another model.",
+            )
+        prompt = self._loaded.prompt(request.prompt_name)
+        texts = [self._loaded.text_of(item, place) for place, item in enumerate(request.inputs)]
+        inputs = await self._inputs(texts, prompt, truncate=request.truncate, param="input")
+        found = await self._batcher.submit(inputs, size=_size, group=prompt)
+        return Embeddings(
+            vectors=tuple(vector for vector, _ in found),
+            prompt_tokens=sum(tokens for _, tokens in found),
+        )
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        """One score per document, as the model's own activation gives it."""
+        if not self._loaded.ranks:
+            raise Unsupported(
+                "This model makes vectors, and scores no pairs of texts.",
+                feature="rerank",
+                hint="Ranking needs a cross-encoder, for example ms-marco-MiniLM-L6-v2.",
+            )
+        pairs = [(request.query, document) for document in request.documents]
+        inputs = await self._inputs(pairs, self._loaded.prompt(None), param="documents")
+        found = await self._batcher.submit(inputs, size=_size)
+        return Ranking(
+            scores=tuple(score for score, _ in found),
+            prompt_tokens=sum(tokens for _, tokens in found),
+        )
+
+    async def _inputs(
+        self,
+        texts: Sequence[str | tuple[str, str]],
+        prompt: str,
+        *,
+        param: str,
+        truncate: bool | None = None,
+    ) -> list[_Input]:
+        """The texts with their sizes. Raises ContextTooLong for the first that does not fit."""
+        loaded = self._loaded
+        cuts = loaded.truncates if truncate is None else truncate
+        inputs = []
+        for place, text in enumerate(texts):
+            if not loaded.may_be_too_long(text, prompt):
+                inputs.append(_Input(text, prompt, _guess(text, prompt)))
+                continue
+            kept, tokens = await in_thread(loaded.measure, text, prompt, cuts)
+            if tokens > loaded.limit and not cuts:
+                where = f"{param}[{place}]"
+                raise ContextTooLong(limit=loaded.limit, requested=tokens, param=where)
+            inputs.append(_Input(kept, prompt, min(tokens, loaded.limit)))
+        return inputs
+
+
+class _Loaded:
+    """A model and what it does with a batch; everything here blocks."""
+
+    def __init__(self, model: Any, options: Options, device: TorchDevice, *, ranks: bool) -> None:
+        self.model = model
+        self.ranks = ranks
+        self.truncates = ranks if options.truncate is None else options.truncate
+        self.batch_tokens = options.batch_tokens or _BATCH_TOKENS[device.is_cpu]
+        self.limit = _set_limit(model, options)
+        self._options = options
+        self._device = device
+        self.prompt(None)  # a default that is not there is an error of the model file
+        self.facts = ModelFacts(context_size=self.limit, slots=_SLOTS, device=device.why)
+
+    def prompt(self, name: str | None) -> str:
+        """The text before each input. Raises InvalidRequest for a name the model does not have."""
+        options, known = self._options, self.model.prompts
+        if name is None and options.prompt:
+            return options.prompt
+        asked = name or options.prompt_name
+        if asked and asked not in known:
+            has = f"it has {', '.join(map(repr, known))}" if known else "it has none"
+            message = f"This model has no prompt named {asked!r}; {has}."
+            if name is None:
+                raise SpecInvalid(f"options: prompt_name: {message}")
+            raise InvalidRequest(message, param="prompt_name")
+        return str(known.get(asked or self.model.default_prompt_name) or "")
+
+    def text_of(self, item: str | tuple[int, ...], place: int) -> str:
+        """An input as text; token ids are those of the model's own tokenizer."""
+        if isinstance(item, str):
+            return item
+        param = f"input[{place}]"
+        tokenizer = self._tokenizer()
+        if tokenizer is None:
+            raise Unsupported("This model takes texts, and no token ids.", param=param)
+        if not all(0 <= token_id < len(tokenizer) for token_id in item):
+            message = f"{param} holds a number that is no token id of this model."
+            raise InvalidRequest(message, param=param)
+        return str(tokenizer.decode(list(item), skip_special_tokens=True))
+
+    def may_be_too_long(self, text: str | tuple[str, str], prompt: str) -> bool:
+        """Whether the tokens have to be counted. No character of ASCII is more than one token."""
+        if self._tokenizer() is None:
+            return False
+        parts = (prompt, *_parts(text))
+        is_plain = all(map(str.isascii, parts))
+        return not is_plain or sum(map(len, parts)) + _SPECIAL_TOKENS > self.limit
+
+    def measure(
+        self, text: str | tuple[str, str], prompt: str, cuts: bool
+    ) -> tuple[str | tuple[str, str], int]:
+        """The text and its tokens. One that may be cut and is far too long is cut roughly already:
+
+        the tokenizer cuts exactly, but reads all of it first, while others wait.
+        """
+        most = self.limit * _MOST_CHARACTERS
+        if cuts and max(map(len, _parts(text))) > most:
+            rough = tuple(part[:most] for part in _parts(text))
+            tokens = self._count(rough, prompt)
+            if tokens > self.limit:
+                return (rough if isinstance(text, tuple) else rough[0]), tokens  # type: ignore[return-value]  # as many parts as before
+        return text, self._count(_parts(text), prompt)
+
+    def _count(self, parts: tuple[str, ...], prompt: str) -> int:
+        first, *second = parts
+        ids = self._tokenizer()(prompt + first, *second, truncation=False, verbose=False)
+        return len(ids["input_ids"])
+
+    def embed(self, inputs: list[_Input]) -> list[tuple[bytes, int]]:
+        """The vectors of a batch, float32, with the tokens of each."""
+        import torch
+
+        with torch.inference_mode():
+            output, tokens = self._forward(inputs)
+            vectors = output["sentence_embedding"].float()
+            if self._options.truncate_dim:
+                vectors = vectors[:, : self._options.truncate_dim]
+            if self._options.normalize:
+                vectors = torch.nn.functional.normalize(vectors, p=2, dim=1)
+            rows = vectors.cpu().numpy().astype("<f4")
+        return [(row.tobytes(), count) for row, count in zip(rows, tokens, strict=True)]
+
+    def score(self, inputs: list[_Input]) -> list[tuple[float, int]]:
+        """The scores of a batch of pairs, with the tokens of each."""
+        import torch
+
+        with torch.inference_mode():
+            output, tokens = self._forward(inputs)
+            scores = self.model.activation_fn(output["scores"].float()).reshape(-1).tolist()
+        return list(zip(scores, tokens, strict=True))
+
+    def _forward(self, inputs: list[_Input]) -> tuple[dict[str, Any], list[int]]:
+        """What the model's modules make of a batch: the library's own steps, without its loop."""
+        from sentence_transformers.util import batch_to_device
+
+        texts = [item.text for item in inputs]
+        features = self.model.preprocess(texts, prompt=inputs[0].prompt or None)
+        mask = features.get("attention_mask")
+        tokens = [0] * len(inputs) if mask is None else mask.sum(dim=1).tolist()
+        return self.model(batch_to_device(features, self.model.device)), tokens
+
+    def _tokenizer(self) -> Any:
+        """The model's tokenizer, None for one that is not of transformers and has no limit."""
+        tokenizer = self.model.tokenizer
+        return tokenizer if hasattr(tokenizer, "model_max_length") else None
+
+
+def _load(request: LoadRequest, options: Options) -> _Loaded:
+    folder = model_folder(request, download=options.download, revision=options.revision)
+    check_weights(folder, _ENGINE)
+    ranks = _is_cross_encoder(folder, options)
+    import sentence_transformers
+    import torch
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = choose_device(torch, wanted=options.main_gpu, needs_cuda=options.cuda)
+    kind = getattr(sentence_transformers, _TYPES[ranks])
+    try:
+        model = kind(
+            str(folder),
+            device=device.name,
+            local_files_only=True,
+            trust_remote_code=options.trust_remote_code,
+            model_kwargs={"dtype": _dtype(options, device)},
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise StartFailed(
+            f"{_ENGINE} cannot load {folder}: {lines[0] if lines else type(error).__name__}",
+            hint="The model brings code of its own; `trust_remote_code: true` in its file runs it."
+            if "trust_remote_code" in str(error)
+            else "",
+        ) from error
+    model.eval()
+    if ranks and model.num_labels != 1:
+        raise ModelFileInvalid(
+            f"{folder} sorts texts into {model.num_labels} classes; a model that ranks has one label.",
+            path=str(folder),
+            hint="Use a cross-encoder that was trained to rank.",
+        )
+    return _Loaded(model, options, device, ranks=ranks)
+
+
+def _is_cross_encoder(folder: Path, options: Options) -> bool:
+    """Whether the model ranks: as its file says, or else as its files do. Raises ModelFileInvalid."""
+    if options.type or options.reranking or options.embeddings:
+        return options.type == _CROSS_ENCODER or (options.reranking and not options.type)
+    told = read_json(folder / "config_sentence_transformers.json").get("model_type")
+    if told in _TYPES:
+        return bool(told == _CROSS_ENCODER)
+    if (folder / "modules.json").is_file():
+        return False
+    architecture = str((read_json(folder / "config.json").get("architectures") or [""])[0])
+    if architecture.endswith(_GENERATORS):
+        raise ModelFileInvalid(
+            f"{folder} is a {architecture}, which generates text.",
+            path=str(folder),
+            hint="Say `backend: transformers`; or `type: SentenceTransformer` to average its states.",
+        )
+    return architecture.endswith(_CLASSIFIER)
+
+
+def _dtype(options: Options, device: TorchDevice) -> str:
+    if options.dtype != "auto" or not options.f16:
+        return options.dtype
+    return "bfloat16" if device.is_cpu else "float16"
+
+
+def _set_limit(model: Any, options: Options) -> int:
+    """Set how many tokens a text may have; gives the limit. Raises SpecInvalid over what it can."""
+    own = model.max_seq_length
+    own = int(own) if own is not None and math.isfinite(own) and own < _NO_LIMIT else _NO_LIMIT
+    positions = _positions(getattr(model, "config", None)) or _NO_LIMIT
+    asked = options.max_seq_length
+    if asked > positions:
+        message = f"options: max_seq_length is {asked}; this model has {positions} positions."
+        raise SpecInvalid(message)
+    limit = min(asked or min(options.context_size or own, own), positions)
+    if limit != own:
+        model.max_seq_length = limit
+    return limit
+
+
+def _positions(config: Any) -> int:
+    """How many tokens the model can tell apart by place; 0 where nothing limits them."""
+    trained = int(getattr(config, "max_position_embeddings", 0) or 0)
+    kind = str(getattr(config, "model_type", ""))
+    if trained and any(name in kind for name in _COUNTING_FROM_PADDING):
+        return trained - int(getattr(config, "pad_token_id", None) or 0) - 1
+    return trained
+
+
+def _parts(text: str | tuple[str, str]) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else text
+
+
+def _guess(text: str | tuple[str, str], prompt: str) -> int:
+    return sum(map(len, (prompt, *_parts(text)))) // _CHARACTERS_PER_TOKEN + _SPECIAL_TOKENS
+
+
+def _size(item: _Input) -> int:
+    return item.tokens

@@ -1,0 +1,120 @@
+"""Folders of the Hugging Face kind: the one a model file means, and what is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from localai.domain.errors import ModelFileInvalid
+
+if TYPE_CHECKING:
+    from localai.wire.messages import LoadRequest
+
+_REPOSITORY: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_GGUF: Final = b"GGUF"
+_WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".pth")
+# What other engines read; a download leaves it out.
+_OF_OTHERS: Final = ["*.onnx*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.gguf", "coreml/*"]
+
+
+def model_folder(request: LoadRequest, *, download: bool = False, revision: str = "") -> Path:
+    """The folder of a model: in the models folder, or of a repository of the Hugging Face hub.
+
+    A repository is looked for in the hub's own cache on this machine, and fetched only where
+    `download` allows it. Unless it does, this process is offline from now on: call it before the
+    engine is imported, which reads that once. Raises ModelFileInvalid.
+    """
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    path = Path(request.model_path)
+    is_repository = not path.exists() and _REPOSITORY.fullmatch(request.model_id) is not None
+    if not (is_repository and download):
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise _no_folder(path)
+    if not is_repository:
+        raise ModelFileInvalid(
+            f"The weights of the model {request.model!r} are not there: {path}.",
+            path=str(path),
+            hint="Put the folder there, or name a repository of the Hugging Face hub as OWNER/NAME.",
+        )
+    return _of_repository(request.model_id, download=download, revision=revision)
+
+
+def _of_repository(name: str, *, download: bool, revision: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        found = snapshot_download(
+            name,
+            revision=revision or None,
+            local_files_only=not download,
+            ignore_patterns=_OF_OTHERS,
+        )
+    except (OSError, ValueError) as error:  # of the network, of the hub, or nothing in the cache
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if download:
+            message = f"{name} cannot be fetched from the Hugging Face hub: {reason}"
+            raise ModelFileInvalid(message, path=name) from error
+        raise ModelFileInvalid(
+            f"{name} is neither a folder in the models folder nor in the cache of the Hugging Face hub.",
+            path=name,
+            hint=f"Fetch it with `hf download {name}`, or allow this model's file to: `options: [download]`.",
+        ) from error
+    return Path(found)
+
+
+def _no_folder(path: Path) -> ModelFileInvalid:
+    with suppress(OSError), path.open("rb") as stream:
+        if stream.read(len(_GGUF)) == _GGUF:
+            return ModelFileInvalid(
+                f"{path} is a GGUF file, which this engine does not read.",
+                path=str(path),
+                hint="Leave `backend` out, or say `backend: llama-cpp`.",
+            )
+    return ModelFileInvalid(
+        f"{path} is a file; this engine wants a folder with config.json and the weights.",
+        path=str(path),
+        hint="Name the folder as `parameters.model`.",
+    )
+
+
+def check_weights(folder: Path, engine: str) -> None:
+    """Raise ModelFileInvalid when `folder` holds no model that PyTorch could load."""
+    found = [entry for pattern in ("*", "*/*") for entry in folder.glob(pattern)]
+    if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
+        raise ModelFileInvalid(
+            f"{folder} has neither config.json nor modules.json, so it is no model of {engine}.",
+            path=str(folder),
+            hint=_meant(found),
+        )
+    if not any(entry.suffix in _WEIGHTS for entry in found):
+        raise ModelFileInvalid(
+            f"{folder} has no weights that {engine} can load: no .safetensors, no .bin.",
+            path=str(folder),
+            hint=_meant(found) or "Its download may have stopped: fetch the folder again.",
+        )
+
+
+def _meant(found: list[Path]) -> str:
+    """What to do with a folder whose files are another engine's."""
+    suffixes = {entry.suffix for entry in found}
+    if ".gguf" in suffixes:
+        return "It has GGUF files: name one of them as `parameters.model`, for llama-cpp."
+    if suffixes & {".onnx", ".xml"}:
+        return "It has only an exported form (ONNX or OpenVINO); this engine needs the original weights."
+    return ""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object in a file; an empty one when there is none."""
+    with suppress(OSError, ValueError, RecursionError):
+        value = json.loads(path.read_bytes())
+        return value if isinstance(value, dict) else {}
+    return {}
