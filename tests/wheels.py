@@ -10,8 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 # What a worker needs in an engine's environment.
-WORKER = ("msgspec", "aiohttp", "aiohappyeyeballs", "aiosignal", "attrs", "frozenlist", "multidict",
-          "propcache", "yarl", "idna", "typing_extensions")  # fmt: skip
+WORKER = ("msgspec",)
 
 
 def make_wheel(

@@ -10,7 +10,6 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy as np
 import pytest
 
@@ -218,7 +217,7 @@ def test_a_kill_in_the_middle_ends_the_call() -> None:
             batches = lone.client.audio(request)
             assert isinstance((await anext(batches))[0], AudioStarted)
             os.kill(lone.pid, signal.SIGKILL)
-            with pytest.raises((aiohttp.ClientError, ConnectionError)):
+            with pytest.raises(ConnectionError):
                 _ = [batch async for batch in batches]
 
     run(test())

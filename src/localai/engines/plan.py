@@ -28,7 +28,7 @@ TORCH_BUILDS: Final = {
     "metal": "cpu",
 }
 # What the worker around an engine needs in its environment, beside what the engine does.
-WORKER_PACKAGES: Final = ("msgspec>=0.22,<1", "aiohttp>=3.14,<4")
+WORKER_PACKAGES: Final = ("msgspec>=0.22,<1",)
 DISK_MARGIN: Final = 1.1  # what an install needs for a moment, over what it takes in the end
 
 

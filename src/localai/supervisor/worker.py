@@ -10,12 +10,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import aiohttp
-
 from localai.domain.errors import Crashed, LocalAIError, StartFailed, TimedOut
 from localai.observe.log import logger
 from localai.supervisor.fair_queue import FairQueue
 from localai.supervisor.worker_client import WorkerClient
+from localai.wire.http_client import CutShort, NotReached
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -129,7 +128,7 @@ class Worker:
                         call.last_event_s = math.inf  # a slow reader is no sick worker
                         yield batch
                         call.last_event_s = time.monotonic()
-            except (aiohttp.ClientError, ConnectionError) as error:
+            except ConnectionError as error:
                 raise await self._why(error, has_begun=call.has_begun) from error
 
     async def call(self, task: Task, request: object) -> Any:
@@ -137,7 +136,7 @@ class Worker:
         with self._running_call():
             try:
                 return await self._client.call(task, request)
-            except (aiohttp.ClientError, ConnectionError) as error:
+            except ConnectionError as error:
                 raise await self._why(error, has_begun=False) from error
 
     @contextlib.contextmanager
@@ -155,9 +154,9 @@ class Worker:
     async def _why(self, error: Exception, *, has_begun: bool) -> Exception:
         """What a broken connection means: the worker has ended, before or after it saw the call."""
         await self._wait_briefly_for_end()
-        if isinstance(error, aiohttp.ClientConnectorError):
+        if isinstance(error, NotReached):
             return WorkerGone()
-        cut_short = isinstance(error, aiohttp.ServerDisconnectedError) and self.is_stopping
+        cut_short = isinstance(error, CutShort) and self.is_stopping
         return WorkerGone() if cut_short and not has_begun else self._why_it_ended()
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
@@ -202,7 +201,7 @@ class Worker:
     async def _is_alive(self) -> bool:
         try:
             await self._client.health(timeout_s=self._patience.probe_s)
-        except (TimeoutError, aiohttp.ClientError, OSError):
+        except OSError:  # TimeoutError is one
             return False
         return True
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -33,45 +32,53 @@ if TYPE_CHECKING:
     from localai.worker.interfaces import SpeechDetector, Synthesizer, Transcriber
 
 
-async def answer(
-    backend: Any, name: str, body: AsyncIterator[bytes]
-) -> AsyncGenerator[bytes, None]:
-    """The events of one call as lines. Raises LocalAIError and whatever the engine raises.
+class Body:
+    """The body of a call as it comes: a first line with the request, then perhaps a sound file.
 
-    What the body has after its first line is kept in a file without a name, which is gone when
-    this process is.
+    The file has no name, and is gone when this is closed or the process ends.
     """
+
+    def __init__(self) -> None:
+        self._head: bytes | None = b""
+        self.line = b""
+        self.file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+
+    def write(self, piece: bytes) -> None:
+        """The next piece. What comes after a line that is too long is thrown away."""
+        if self._head is None:
+            self.file.write(piece)
+            return
+        self._head += piece
+        line, newline, rest = self._head.partition(b"\n")
+        if newline:
+            self.line, self._head = line, None
+            self.file.write(rest)
+        elif len(self._head) > MOST_REQUEST_BYTES:
+            self.line, self._head = self._head, None
+
+    def request(self, task: Task) -> Any:
+        """The request in the first line, when all has come. Raises InvalidRequest."""
+        self.file.seek(0)
+        try:
+            return decode_audio_request(task, self.line if self._head is None else self._head)
+        except msgspec.DecodeError as error:
+            message = f"The first line is no request to {task.value}: {error}"
+            raise InvalidRequest(message) from error
+
+    def close(self) -> None:
+        """Forget the file."""
+        self.file.close()
+
+
+async def answer(backend: Any, name: str, body: Body) -> AsyncGenerator[bytes, None]:
+    """The events of one call as lines. Raises LocalAIError and whatever the engine raises."""
     task = next((task for task in AUDIO if task.value == name), None)
     if task is None or not isinstance(backend, PROTOCOLS[task]):
         message = f"This model does not {name.replace('_', ' ')}."
         raise Unsupported(message, feature=name)
-    with tempfile.TemporaryFile() as file:
-        request = await _read(task, body, file)
-        async with aclosing(_events(backend, task, request, file)) as events:
-            async for event in events:
-                yield encode_audio_event(event)
-
-
-async def _read(task: Task, body: AsyncIterator[bytes], file: BinaryIO) -> Any:
-    """The request in the first line; the rest goes into `file`."""
-    head = b""
-    line: bytes | None = None
-    async for piece in body:
-        if line is not None:
-            await asyncio.to_thread(file.write, piece)
-            continue
-        head += piece
-        if b"\n" in head:
-            line, _, rest = head.partition(b"\n")
-            file.write(rest)
-        elif len(head) > MOST_REQUEST_BYTES:
-            break
-    file.seek(0)
-    try:
-        return decode_audio_request(task, head if line is None else line)
-    except msgspec.DecodeError as error:
-        message = f"The first line is no request to {task.value}: {error}"
-        raise InvalidRequest(message) from error
+    async with aclosing(_events(backend, task, body.request(task), body.file)) as events:
+        async for event in events:
+            yield encode_audio_event(event)
 
 
 async def _events(

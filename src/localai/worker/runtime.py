@@ -1,6 +1,6 @@
-"""The worker's HTTP server: load once, serve calls, cancel, turn exceptions into domain errors.
+"""The worker's life: load once, serve calls, cancel, turn exceptions into domain errors.
 
-This is the only place with socket, signal, thread and logging code, so that a backend has none.
+Sockets, signals, threads and logging are here and in `http_server`, so that a backend has none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from aiohttp import web
 
 from localai.domain.errors import (
     EngineFailed,
@@ -33,20 +32,24 @@ from localai.domain.tasks import Task
 from localai.wire import codec
 from localai.wire.messages import GenerateCall, Health, LoadRequest
 from localai.worker import audio_calls
+from localai.worker.http_requests import Refused, Request
+from localai.worker.http_server import Exchange, HttpServer
 from localai.worker.interfaces import PROTOCOLS, TextGenerator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from localai.worker.interfaces import Backend
 
 _log = logging.getLogger("localai.worker")
 _JSON = "application/json"
 _NDJSON = "application/x-ndjson"
-_MAX_BODY_BYTES = 1 << 31  # the server has limited it already; media travel in the body
 _SHUTDOWN_S = 2.0
 _FAILED = 422
 _FILE = "file:"  # before the path of a backend that is no module of this package
+_METHODS = {"/health": "GET", "/load": "POST", "/generate": "POST"}
+_TASK = "/task/"
+_AUDIO = "/audio/"
 
 Result = TypeVar("Result")
 
@@ -61,44 +64,52 @@ class Worker:
 
     def __init__(self, backend_class: type[Backend], *, token: str = "") -> None:
         self._backend_class = backend_class
-        self._token = token
+        self._token = token.encode()
         self._backend: Any = None  # any Backend, asked for its tasks at run time
         self._model = ""
         self._is_ordered = False
         self._state = "starting"
         self._running = 0
 
-    def application(self) -> web.Application:
-        """The routes of the worker protocol."""
-        application = web.Application(
-            client_max_size=_MAX_BODY_BYTES, middlewares=[self._check_token]
-        )
-        application.router.add_get("/health", self._health)
-        application.router.add_post("/load", self._load)
-        application.router.add_post("/generate", self._generate)
-        application.router.add_post("/task/{name}", self._task)
-        application.router.add_post("/audio/{name}", self._audio)
-        application.on_cleanup.append(self._close)
-        return application
+    def admit(self, request: Request) -> None:
+        """Refuse a caller without the token, and what is not served, before a body is read."""
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self._token and not hmac.compare_digest(given.encode("latin-1"), self._token):
+            raise Refused(401, "The worker's token is missing or wrong.")
+        is_named = request.path.startswith((_TASK, _AUDIO))
+        method = "POST" if is_named else _METHODS.get(request.path)
+        if method is None:
+            served = ", ".join(_METHODS)
+            raise Refused(404, f"A worker serves {served}, {_TASK}NAME and {_AUDIO}NAME.")
+        if request.method != method:
+            raise Refused(405, f"{request.path} is asked with {method}.")
+        if request.path.startswith(_AUDIO):
+            request.sink = audio_calls.Body()
 
-    @web.middleware
-    async def _check_token(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self._token and not hmac.compare_digest(
-            given.encode(errors="surrogateescape"), self._token.encode()
-        ):
-            return web.Response(status=401, text="The worker's token is missing or wrong.\n")
-        return await handler(request)
+    async def handle(self, exchange: Exchange) -> None:
+        """Answer one request that was admitted."""
+        path, body = exchange.request.path, exchange.request.body
+        if path == "/generate":
+            await self._generate(exchange, body)
+        elif path == "/health":
+            health = Health(state=self._state, model=self._model, running=self._running)
+            exchange.reply(200, codec.encode(health), _JSON)
+        elif path == "/load":
+            exchange.reply(*await self._load(body), _JSON)
+        elif path.startswith(_AUDIO):
+            assert isinstance(exchange.request.sink, audio_calls.Body)
+            await self._audio(exchange, path.removeprefix(_AUDIO), exchange.request.sink)
+        else:
+            exchange.reply(*await self._task(path.removeprefix(_TASK), body), _JSON)
 
-    async def _health(self, _request: web.Request) -> web.Response:
-        health = Health(state=self._state, model=self._model, running=self._running)
-        return web.Response(body=codec.encode(health), content_type=_JSON)
+    async def close(self) -> None:
+        """Free the engine."""
+        if self._backend is not None:
+            await self._backend.close()
 
-    async def _load(self, request: web.Request) -> web.Response:
+    async def _load(self, body: bytes) -> tuple[int, bytes]:
         try:
-            order = msgspec.json.decode(await request.read(), type=LoadRequest)
+            order = msgspec.json.decode(body, type=LoadRequest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _failed(InvalidRequest(f"This is no order to load a model: {error}"))
         if self._is_ordered:
@@ -113,41 +124,35 @@ class Worker:
             _log.exception("loading failed")
             return self._load_failed(StartFailed(f"The engine failed to load the model: {error}"))
         self._state = "ready"
-        return web.Response(body=codec.encode(self._backend.facts), content_type=_JSON)
+        return 200, codec.encode(self._backend.facts)
 
-    def _load_failed(self, error: LocalAIError) -> web.Response:
+    def _load_failed(self, error: LocalAIError) -> tuple[int, bytes]:
         self._state = "failed"
         return _failed(error)
 
-    async def _generate(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        response = web.StreamResponse(headers={"Content-Type": _NDJSON})
-        await response.prepare(request)
+    async def _generate(self, exchange: Exchange, body: bytes) -> None:
+        """A stream of events."""
         self._running += 1
         try:
             async with aclosing(self._answer(body)) as batches:
                 async for lines, is_last in batches:
                     if is_last:  # one write less
-                        await response.write_eof(lines)
+                        exchange.end(lines, _NDJSON)
                         break
-                    await response.write(lines)
-        except ConnectionError:
-            _log.debug("the caller hung up")
+                    await exchange.send(lines, _NDJSON)
         finally:
             self._running -= 1
-        return response
 
-    async def _task(self, request: web.Request) -> web.Response:
+    async def _task(self, name: str, body: bytes) -> tuple[int, bytes]:
         """A task with one result."""
         self._running += 1
         try:
-            task = Task(request.match_info["name"])
-            body = await request.read()
+            task = Task(name)
             if not isinstance(self._backend, PROTOCOLS[task]):
                 message = f"This model does not {task.value}."
                 raise Unsupported(message, feature=task.value)  # noqa: TRY301 - one exit for every failure
             result = await getattr(self._backend, task.value)(codec.decode_task_request(task, body))
-            return web.Response(body=codec.encode_task_result(result), content_type=_JSON)
+            return 200, codec.encode_task_result(result)
         except LocalAIError as error:
             return _failed(error)
         except Exception as error:
@@ -156,28 +161,21 @@ class Worker:
         finally:
             self._running -= 1
 
-    async def _audio(self, request: web.Request) -> web.StreamResponse:
+    async def _audio(self, exchange: Exchange, name: str, body: audio_calls.Body) -> None:
         """A task with sound: it is answered when all of the body is there."""
-        response = web.StreamResponse(headers={"Content-Type": _NDJSON})
         self._running += 1
         try:
-            async with aclosing(self._audio_lines(request)) as lines:
+            async with aclosing(self._audio_lines(name, body)) as lines:
                 async for line in lines:
-                    if not response.prepared:
-                        await response.prepare(request)
-                    await response.write(line)
-        except ConnectionError:
-            _log.debug("the caller hung up")
+                    await exchange.send(line, _NDJSON)
+            exchange.end(b"", _NDJSON)
         finally:
             self._running -= 1
-        return response
 
-    async def _audio_lines(self, request: web.Request) -> AsyncGenerator[bytes, None]:
+    async def _audio_lines(self, name: str, body: audio_calls.Body) -> AsyncGenerator[bytes, None]:
         """The events of one call with sound as lines. An exception becomes a last, failed line."""
-        body = request.content.iter_any()
-        answer = audio_calls.answer(self._backend, request.match_info["name"], body)
         try:
-            async with aclosing(answer) as lines:
+            async with aclosing(audio_calls.answer(self._backend, name, body)) as lines:
                 async for line in lines:
                     yield line
         except LocalAIError as error:
@@ -209,14 +207,9 @@ class Worker:
             failed = EngineFailed(f"The engine failed: {type(error).__name__}: {error}")
             yield codec.encode_events([Failed(failed)]), True
 
-    async def _close(self, _application: web.Application) -> None:
-        if self._backend is not None:
-            await self._backend.close()
 
-
-def _failed(error: LocalAIError) -> web.Response:
-    body = codec.encode(codec.error_to_wire(error))
-    return web.Response(status=_FAILED, body=body, content_type=_JSON)
+def _failed(error: LocalAIError) -> tuple[int, bytes]:
+    return _FAILED, codec.encode(codec.error_to_wire(error))
 
 
 def serve(module: str, listen: str, *, token: str = "") -> None:
@@ -257,23 +250,18 @@ def _runner() -> Callable[[Any], Any]:
 
 
 async def _serve(worker: Worker, listen: str) -> None:
-    runner = web.AppRunner(
-        worker.application(),
-        handler_cancellation=True,
-        access_log=None,
-        shutdown_timeout=_SHUTDOWN_S,
-    )
-    await runner.setup()
+    server = HttpServer(worker.handle, admit=worker.admit)
     kind, _, address = listen.partition(":")
     if kind == "unix":
-        await web.UnixSite(runner, address).start()
+        await server.listen_unix(address)
     else:
         host, _, port = address.rpartition(":")
-        await web.TCPSite(runner, host, int(port)).start()
+        await server.listen_tcp(host, int(port))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers on its loop
             loop.add_signal_handler(number, stop.set)
     await stop.wait()
-    await runner.cleanup()
+    await server.close(grace_s=_SHUTDOWN_S)
+    await worker.close()

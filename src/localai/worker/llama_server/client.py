@@ -9,7 +9,6 @@ from contextlib import aclosing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import msgspec
 
 from localai.domain.errors import EngineFailed, InvalidRequest, Unsupported
@@ -36,6 +35,7 @@ from localai.domain.vectors import (
     Tokens,
 )
 from localai.wire.functions import FunctionSettings
+from localai.wire.http_client import HttpClient
 from localai.worker.llama_server import chunks, requests, vectors
 from localai.worker.llama_server.calls_or_form import Reader, call_or_answer
 from localai.worker.llama_server.forced_calls import ForcedCalls
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
 _LARGEST_VOCABULARY = 2**31  # where the engine does not tell
-_CONNECT_TIMEOUT_S = 10.0
+_OK = 200
 _FORCE = 1000.0  # added to a logit, this makes a token certain without changing its own probability
 _KNOWN_TAGS = ThinkingTags()
 _chat_decoder = chunks.decoder(chunks.ChatChunk)
@@ -92,33 +92,16 @@ class LlamaServer:
         self._forced_calls = ForcedCalls(self._stream, self._post)
         self._thinking = Thinking(thinking, self._post)
         self._grammars = OutputGrammars(self._thinking)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
-        headers = {"Authorization": f"Bearer {key}"}
-        # llama-server closes a connection at will after an answer, so none is used twice.
-        connector: aiohttp.BaseConnector
-        if address.startswith("unix://"):
-            path = address.removeprefix("unix://")
-            connector = aiohttp.UnixConnector(path, limit=0, force_close=True)
-            self._base = "http://engine"
-        else:
-            connector = aiohttp.TCPConnector(limit=0, force_close=True)
-            self._base = address
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            headers=headers,
-            json_serialize=lambda value: msgspec.json.encode(value).decode(),
-            read_bufsize=1 << 20,
-        )
+        self._http = HttpClient(address, token=key)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        await self._http.close()
 
     async def properties(self) -> dict[str, Any]:
         """The server's `/props`."""
-        async with self._session.get(f"{self._base}/props") as response:
-            properties: dict[str, Any] = msgspec.json.decode(await response.read())
+        async with await self._http.get("/props") as answer:
+            properties: dict[str, Any] = msgspec.json.decode(await answer.whole())
         self._context_size = properties["default_generation_settings"]["n_ctx"]
         known = properties.get("chat_template_caps", {})
         self._tools.knows_tools = bool(known.get("supports_tools", True))
@@ -202,12 +185,12 @@ class LlamaServer:
             body["chat_template_kwargs"] = shown | body.get("chat_template_kwargs", {})
         requests.bound_look_back(body, self._context_size)
         translate = _reader(path, translator)
-        async with self._session.post(self._base + path, json=body) as response:
-            if response.status != 200:  # noqa: PLR2004 - HTTP's "OK"
-                raise chunks.body_to_error(response.status, await response.read())
+        async with await self._http.post(path, msgspec.json.encode(body)) as answer:
+            if answer.status != _OK:
+                raise chunks.body_to_error(answer.status, await answer.whole())
             rest = b""
-            while data := await response.content.readany():
-                *lines, rest = (rest + data).split(b"\n")
+            while piece := await answer.piece():
+                *lines, rest = (rest + piece).split(b"\n")
                 events: list[Event] = []
                 for line in lines:
                     if line.startswith(b"data: ") and line != b"data: [DONE]":
@@ -318,12 +301,12 @@ class LlamaServer:
         return tokens
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        async with self._session.post(self._base + path, json=body) as response:
-            data = await response.read()
-            if response.status != 200:  # noqa: PLR2004 - HTTP's "OK"
-                raise chunks.body_to_error(response.status, data)
-            reply: dict[str, Any] = msgspec.json.decode(data)
-            return reply
+        async with await self._http.post(path, msgspec.json.encode(body)) as answer:
+            data = await answer.whole()
+        if answer.status != _OK:
+            raise chunks.body_to_error(answer.status, data)
+        reply: dict[str, Any] = msgspec.json.decode(data)
+        return reply
 
 
 def _reader(path: str, translator: chunks.Translator) -> Callable[[bytes], list[Event]]:
