@@ -231,7 +231,10 @@ class _Loaded:
         return not is_plain or sum(map(len, parts)) + _SPECIAL_TOKENS > self.limit
 
     def measure(
-        self, text: str | tuple[str, str], prompt: str, cuts: bool
+        self,
+        text: str | tuple[str, str],
+        prompt: str,
+        cuts: bool,  # noqa: FBT001 - the batcher calls it
     ) -> tuple[str | tuple[str, str], int]:
         """The text and its tokens. One that may be cut and is far too long is cut roughly already:
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
-from localai.catalog.gotemplate import BadPattern, Pattern
 from localai.dialects import anthropic, openai
 from localai.domain.errors import InvalidRequest, LocalAIError
+from localai.regexp import BadPattern, Pattern
 from localai.version import __version__
 
 if TYPE_CHECKING:

@@ -8,9 +8,7 @@ docs/reference/templates.md says what is supported.
 """
 
 from localai.catalog.gotemplate.errors import GoTemplateError
-from localai.catalog.gotemplate.pattern_syntax import BadPattern
-from localai.catalog.gotemplate.patterns import Pattern
 from localai.catalog.gotemplate.template import Template, parse
 from localai.catalog.gotemplate.values import Record
 
-__all__ = ["BadPattern", "GoTemplateError", "Pattern", "Record", "Template", "parse"]
+__all__ = ["GoTemplateError", "Record", "Template", "parse"]

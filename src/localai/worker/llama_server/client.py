@@ -283,8 +283,8 @@ class LlamaServer:
     async def _check_ids(self, token_ids: Sequence[int], param: str) -> None:
         """Raise InvalidRequest for a token that the model does not have: the engine would break."""
         if not self._vocabulary_size:
-            async with self._session.get(f"{self._base}/v1/models") as response:
-                listed = msgspec.json.decode(await response.read())
+            async with await self._http.get("/v1/models") as answer:
+                listed = msgspec.json.decode(await answer.whole())
             meta = listed["data"][0].get("meta") or {}
             self._vocabulary_size = meta.get("n_vocab") or _LARGEST_VOCABULARY
         for position, token_id in enumerate(token_ids):

@@ -79,7 +79,7 @@ async def _cut(post: Post, item: Input, limit: int) -> Input:
         token_ids = (await tokenize(post, request)).token_ids
     if len(token_ids) <= limit:
         return item
-    return (*token_ids[: limit - 1], *token_ids[-1:])  # type: ignore[return-value]  # ids by now
+    return (*token_ids[: limit - 1], *token_ids[-1:])
 
 
 async def rerank(post: Post, request: RerankRequest) -> Ranking:
