@@ -8,11 +8,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from anthropic.types import Message, MessageTokensCount, RawMessageStreamEvent
+from anthropic.types import (
+    DeletedFile,
+    FileMetadata,
+    Message,
+    MessageTokensCount,
+    ModelInfo,
+    RawMessageStreamEvent,
+)
 from anthropic.types.shared import ErrorResponse
 from pydantic import TypeAdapter
 
-from tests.specs.extensions import EXTENSIONS, PING
+from tests.specs.extensions import EXTENSIONS, PING, page_of
 from tests.specs.judge import REFERENCE, Judge
 
 HERE = Path(__file__).parent
@@ -40,11 +47,19 @@ def _of_anthropics_client() -> Mapping[str, Any]:
         "Message": Message,
         "MessageStreamEvent": RawMessageStreamEvent,
         "MessageTokensCount": MessageTokensCount,
+        "ModelInfo": ModelInfo,
+        "FileMetadata": FileMetadata,
+        "DeletedFile": DeletedFile,
         "ErrorResponse": ErrorResponse,
     }
     named, common = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(of)) for name, of in types.items()],
         ref_template=REFERENCE + "{model}",
     )
-    found: dict[str, Any] = {"PingEvent": PING} | common["$defs"]
+    found: dict[str, Any] = {
+        "PingEvent": PING,
+        "ModelPage": page_of("ModelInfo"),
+        "FilePage": page_of("FileMetadata"),
+        **common["$defs"],
+    }
     return {name: named[name, "validation"] for name in types} | found

@@ -22,6 +22,24 @@ PING: Mapping[str, Any] = {
 }
 
 
+# Anthropic's reference, "List Models" and "List Files".
+_PAGE: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "has_more": {"type": "boolean"},
+        "first_id": _TEXT_OR_NULL,
+        "last_id": _TEXT_OR_NULL,
+    },
+    "required": ["data", "has_more", "first_id", "last_id"],
+}
+
+
+def page_of(item: str) -> dict[str, Any]:
+    """Give the schema of a list of Anthropic's."""
+    items = {"type": "array", "items": {"$ref": f"#/components/schemas/{item}"}}
+    return {**_PAGE, "properties": {"data": items, **_PAGE["properties"]}}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Extension:
     """One place of a description, and what is put there.

@@ -55,8 +55,9 @@ class Description:
         response = responses.get(str(status), responses.get("default"))
         assert response is not None, f"{operation.name} does not describe the status {status}"
         content = response["content"]
-        assert kind in content, f"{operation.name} does not describe the type {kind}"
-        schema = content[kind]["schema"]
+        described = next((content[key] for key in (kind, _any_of(kind)) if key in content), None)
+        assert described is not None, f"{operation.name} does not describe the type {kind}"
+        schema = described["schema"]
         name = f"answer {status} of {operation.name} as {kind}"
         if kind == SSE:
             for piece in sse_pieces(body):
@@ -66,6 +67,11 @@ class Description:
                 self._judge.check_inline(schema, piece, name)
         elif kind == "application/json":
             self._judge.check_inline(schema, json.loads(body), name)
+
+
+def _any_of(kind: str) -> str:
+    """The range of media types that one belongs to."""
+    return f"{kind.partition('/')[0]}/*"
 
 
 def addresses(path: str) -> re.Pattern[str]:

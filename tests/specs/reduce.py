@@ -45,6 +45,15 @@ ORIGINS: Mapping[str, Origin] = {
             "CreateCompletionResponse",
             "CreateEmbeddingResponse",
             "ListModelsResponse",
+            "OpenAIFile",
+            "ListFilesResponse",
+            "DeleteFileResponse",
+            "CreateTranscriptionResponseJson",
+            "CreateTranscriptionResponseVerboseJson",
+            "CreateTranscriptionResponseStreamEvent",
+            "CreateTranslationResponseVerboseJson",
+            "CreateSpeechResponseStreamEvent",
+            "TokenCountsResource",
             "ErrorResponse",
             "Response",
             "ResponseStreamEvent",
@@ -96,6 +105,10 @@ SPOKEN = {
     *("response.output_text.delta", "response.output_text.done"),
     *("response.reasoning_text.delta", "response.reasoning_text.done"),
     *("response.reasoning.delta", "response.reasoning.done"),  # the same, at Open Responses
+    *("response.reasoning_summary_part.added", "response.reasoning_summary_part.done"),
+    *("response.reasoning_summary_text.delta", "response.reasoning_summary_text.done"),
+    *("transcript.text.delta", "transcript.text.done"),
+    *("speech.audio.delta", "speech.audio.done", "duration"),
     *("response.function_call_arguments.delta", "response.function_call_arguments.done"),
 }
 

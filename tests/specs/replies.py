@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from localai.http.answers import NDJSON
+from localai.http.answers import NDJSON, SSE
 from tests.specs.books import judge
 from tests.specs.own import description
 from tests.specs.pieces import ndjson_pieces, sse_pieces
@@ -17,11 +17,16 @@ BY_TYPE = "the schema for its type"
 
 
 class Answer(NamedTuple):
-    """A description, its schema of a whole answer, and that of the pieces of a stream."""
+    """A description, its schema of a whole answer, and that of the pieces of a stream.
+
+    Where a path has several answers, `has` and `lacks` are fields that tell which one it is.
+    """
 
     spec: str
     whole: str
     piece: str = ""
+    has: str = ""
+    lacks: str = ""
 
 
 _RESPONSE = (
@@ -29,6 +34,10 @@ _RESPONSE = (
     Answer("openresponses", "ResponseResource", BY_TYPE),
 )
 _ITEMS = (Answer("openai", "ConversationItemList"),)
+_FILE = (
+    Answer("openai", "OpenAIFile", has="object"),
+    Answer("anthropic", "FileMetadata", lacks="object"),
+)
 _CONVERSATION = (Answer("openai", "ConversationResource"),)
 
 # Paths are written as in /openapi.json.
@@ -40,8 +49,34 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
         Answer("openai", "CreateCompletionResponse", "CreateCompletionResponse"),
     ),
     "POST /v1/embeddings": (Answer("openai", "CreateEmbeddingResponse"),),
-    "GET /v1/models": (Answer("openai", "ListModelsResponse"),),
-    "GET /v1/models/{model}": (Answer("openai", "Model"),),
+    "GET /v1/models": (
+        Answer("openai", "ListModelsResponse", has="object"),
+        Answer("anthropic", "ModelPage", lacks="object"),
+    ),
+    "GET /v1/models/{model}": (
+        Answer("openai", "Model", has="object"),
+        Answer("anthropic", "ModelInfo", lacks="object"),
+    ),
+    "POST /v1/files": _FILE,
+    "GET /v1/files": (
+        Answer("openai", "ListFilesResponse", has="object"),
+        Answer("anthropic", "FilePage", lacks="object"),
+    ),
+    "GET /v1/files/{file_id}": _FILE,
+    "DELETE /v1/files/{file_id}": (
+        Answer("openai", "DeleteFileResponse", has="object"),
+        Answer("anthropic", "DeletedFile", lacks="object"),
+    ),
+    "POST /v1/audio/transcriptions": (
+        Answer("openai", "CreateTranscriptionResponseJson", lacks="task"),
+        Answer("openai", "CreateTranscriptionResponseVerboseJson", BY_TYPE, has="task"),
+    ),
+    "POST /v1/audio/translations": (
+        Answer("openai", "CreateTranscriptionResponseJson", lacks="task"),
+        Answer("openai", "CreateTranslationResponseVerboseJson", BY_TYPE, has="task"),
+    ),
+    "POST /v1/audio/speech": (Answer("openai", "", BY_TYPE),),
+    "POST /v1/responses/input_tokens": (Answer("openai", "TokenCountsResource"),),
     "POST /v1/messages": (Answer("anthropic", "Message", BY_TYPE),),
     "POST /v1/messages/count_tokens": (Answer("anthropic", "MessageTokensCount"),),
     "POST /v1/responses": _RESPONSE,
@@ -74,13 +109,20 @@ UNPUBLISHED: Mapping[str, str] = {
     "POST /v1/edits": "OpenAI took it back, and its description with it",
     "DELETE /v1/responses/{response_id}": "OpenAI's description has no schema for it",
     "POST /api/embeddings": "Ollama's description has only the newer form",
+    "POST /tts": "LocalAI's own",
+    "POST /v1/vad": "LocalAI's own",
+    "GET /v1/audio/voices": "nobody's in particular",
     "POST /v1/rerank": "Jina publishes no description under a free license",
     "POST /v2/rerank": "Cohere publishes no description under a free license",
 }
 
 
-OURS = {"Tokens", "Backends", "System"}
-"""Tags of operations that are LocalAI's or our own, so that nobody else describes them."""
+OURS = {"Tokens", "Backends", "System", "ElevenLabs"}
+"""Tags of operations that are LocalAI's or our own, and of an API that has no free description."""
+
+
+WITHOUT = {"ElevenLabs", "System"}
+"""Tags of operations whose errors have a form that nobody else describes."""
 
 
 class Reply(NamedTuple):
@@ -114,14 +156,19 @@ def published(reply: Reply) -> Iterator[Sent]:
     if reply.status < LEAST_ERROR:
         for answer in ANSWERS.get(operation.name, ()) if operation else ():
             yield from _values(answer, reply)
-    elif reply.body and reply.path != "/readyz":  # none to HEAD, none with --opaque-errors
+    elif reply.body and not (operation and operation.described["tags"][0] in WITHOUT):
         assert reply.kind == "application/json", f"an error is {reply.kind}"
-        yield Sent(_speller(reply.path), "ErrorResponse", json.loads(reply.body))
+        error = json.loads(reply.body)
+        yield Sent(_speller(reply.path, error), "ErrorResponse", error)
 
 
 def _values(answer: Answer, reply: Reply) -> Iterator[Sent]:
     if reply.kind == "application/json":
-        yield Sent(answer.spec, answer.whole, json.loads(reply.body))
+        value = json.loads(reply.body)
+        if (not answer.has or answer.has in value) and answer.lacks not in value:
+            yield Sent(answer.spec, answer.whole, value)
+        return
+    if reply.kind not in {SSE, NDJSON} or not answer.piece:
         return
     pieces = ndjson_pieces(reply.body) if reply.kind == NDJSON else sse_pieces(reply.body)
     for piece in pieces:
@@ -135,7 +182,10 @@ def _schema_of(answer: Answer, piece: Any) -> str:
     return "ErrorResponse" if "error" in piece else answer.piece
 
 
-def _speller(path: str) -> str:
+def _speller(path: str, error: Any) -> str:
     if path.startswith("/api/"):
         return "ollama"
-    return "anthropic" if re.match(r"/(v1/)?messages", path) else "openai"
+    if re.match(r"/(v1/)?messages", path):
+        return "anthropic"
+    is_shared = re.match(r"/(v1/)?(files|models)", path)
+    return "anthropic" if is_shared and "type" in error else "openai"

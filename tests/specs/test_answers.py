@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from localai.dialects import anthropic, ollama, openai, openresponses
 from localai.dialects.openai.errors import ERRORS
 from localai.domain import errors
+from localai.domain.error_fields import error_from_fields
 from localai.domain.events import BlockKind, Event, Failed
 from localai.domain.stream_rules import StreamRules, fold
 from tests.dialects.golden_files import ORIGIN, event
@@ -89,7 +90,7 @@ SPELLERS = {
 @pytest.mark.parametrize("path", SPELLERS)
 @pytest.mark.parametrize("kind", sorted(ERRORS))
 def test_every_kind_of_error(path: str, kind: str) -> None:
-    error = errors.error_from_fields(kind, "It is wrong.", "Make it right.", {})
+    error = error_from_fields(kind, "It is wrong.", "Make it right.", {})
     reply = SPELLERS[path](error)
     for sent in published(json_reply("POST", path, reply.body, reply.status)):
         judge(sent.spec).check(sent.schema, sent.value)

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from localai.dialects import anthropic, ollama, openai, openresponses
+from localai.dialects import anthropic, elevenlabs, ollama, openai, openresponses
 from localai.dialects.anthropic import replies as of_anthropic
+from localai.dialects.elevenlabs import DEFAULT_FORMAT, OUTPUT_FORMATS
+from localai.dialects.elevenlabs import replies as of_elevenlabs
 from localai.dialects.native import replies as of_native
 from localai.dialects.ollama import replies as of_ollama
 from localai.dialects.openai import replies as of_openai
@@ -24,6 +26,8 @@ NDJSON = "application/x-ndjson"
 
 _NOBODY = frozenset({"not_authorized"})
 _READS = frozenset({"invalid_request", "body_too_large", "body_incomplete"})
+_UPLOADS = _READS | {"file_too_large", "storage_full"}
+_DOCUMENTS = frozenset({"not_stored", "document_unreadable", "file_too_large"})
 _RUNS = frozenset(
     {
         *("model_not_found", "model_disabled", "unsupported", "context_too_long", "fetch_failed"),
@@ -46,6 +50,8 @@ class Query:
 class Answers:
     """The types of what a route sends: a whole answer, each piece of a stream, an error.
 
+    Of several types one is sent: two APIs can have one path. `kinds` are media types of answers
+    that are no JSON.
     `fails` are the kinds of errors, besides those that every route has. `spell` is the dialect's
     function from an error to its reply. `others` are answers that have a status of their own.
     """
@@ -53,6 +59,7 @@ class Answers:
     whole: Any
     piece: Any = None
     error: Any = of_openai.Error
+    kinds: tuple[str, ...] = ()
     spell: Any = field(default=openai.error_reply, repr=False)
     stream_type: str = SSE
     query: tuple[Query, ...] = ()
@@ -96,15 +103,46 @@ _PAGE = (
     Query(name="after", schema={"type": "string"}, description="Only those behind this item"),
 )
 
+_VOICES_OF = Query(name="model", schema={"type": "string"}, description="Whose voices")
+_OUTPUT_FORMAT = Query(
+    name="output_format",
+    schema={"enum": list(OUTPUT_FORMATS), "default": DEFAULT_FORMAT},
+    description="Codec, samples a second, and kilobits a second",
+)
+_NO_VOICE = ("model_not_found, or there is no such voice", of_elevenlabs.Error)
+_FILES = (
+    Query(name="limit", schema={"type": "integer", "minimum": 1}, description="How many"),
+    Query(
+        name="order",
+        schema={"enum": ["asc", "desc"], "default": "desc"},
+        description="Oldest or newest first",
+    ),
+    Query(name="after", schema={"type": "string"}, description="Only those behind this file"),
+    Query(name="purpose", schema={"type": "string"}, description="Only those of this purpose"),
+)
+
 _asked = Answers(whole=None, fails=_READS | _RUNS)
-_anthropic = replace(_asked, error=of_anthropic.Error, spell=anthropic.error_reply)
+_with_documents = replace(_asked, fails=_asked.fails | _DOCUMENTS)
+_anthropic = replace(_with_documents, error=of_anthropic.Error, spell=anthropic.error_reply)
 _ollama = replace(_asked, error=of_ollama.Error, spell=ollama.error_reply, stream_type=NDJSON)
+_both = (of_openai.Error, of_anthropic.Error)
+_file = Answers(
+    whole=(of_openai.File, of_anthropic.File), error=_both, fails=frozenset({"not_stored"})
+)
+_heard = replace(
+    _asked,
+    whole=(of_openai.BriefTranscript, of_openai.Transcript),
+    piece=of_openai.TranscriptEvent,
+    kinds=("text/plain", "text/vtt"),
+    fails=_UPLOADS | _RUNS,
+)
+_elevenlabs = replace(_asked, error=of_elevenlabs.Error, spell=elevenlabs.error_reply)
 _response = Answers(
     whole=of_openresponses.Response,
     piece=of_openresponses.StreamEvent,
     error=of_openresponses.Error,
     spell=openresponses.error_reply,
-    fails=_READS | _RUNS | {"not_stored"},
+    fails=_READS | _RUNS | _DOCUMENTS,
 )
 _kept = replace(_response, piece=None, fails=frozenset({"not_stored"}))
 _page = replace(
@@ -120,7 +158,7 @@ _ONE, _TALK = "/v1/responses/{response_id}", "/v1/conversations/{conversation_id
 
 ANSWERS: Mapping[str, Answers] = {
     "POST /v1/chat/completions": replace(
-        _asked, whole=of_openai.ChatCompletion, piece=of_openai.ChatPiece
+        _with_documents, whole=of_openai.ChatCompletion, piece=of_openai.ChatPiece
     ),
     "POST /v1/completions": replace(
         _asked, whole=of_openai.Completion, piece=of_openai.CompletionPiece
@@ -128,14 +166,56 @@ ANSWERS: Mapping[str, Answers] = {
     "POST /v1/edits": replace(_asked, whole=of_openai.Edit),
     "POST /v1/embeddings": replace(_asked, whole=of_openai.EmbeddingList),
     "GET /v1/models": Answers(
-        whole=of_openai.ModelList, query=(_FILTER,), fails=frozenset({"invalid_request"})
+        whole=(of_openai.ModelList, of_anthropic.ModelList),
+        error=_both,
+        query=(_FILTER,),
+        fails=frozenset({"invalid_request"}),
     ),
-    "GET /v1/models/{model}": Answers(whole=of_openai.Model, fails=frozenset({"model_not_found"})),
+    "GET /v1/models/{model}": Answers(
+        whole=(of_openai.Model, of_anthropic.Model),
+        error=_both,
+        fails=frozenset({"model_not_found"}),
+    ),
+    "POST /v1/files": replace(_file, fails=_UPLOADS),
+    "GET /v1/files": replace(
+        _file,
+        whole=(of_openai.FileList, of_anthropic.FileList),
+        query=_FILES,
+        fails=frozenset({"invalid_request"}),
+    ),
+    "GET /v1/files/{file_id}": _file,
+    "GET /v1/files/{file_id}/content": replace(_file, whole=str),
+    "DELETE /v1/files/{file_id}": replace(
+        _file, whole=(of_openai.DeletedFile, of_anthropic.DeletedFile)
+    ),
+    "POST /v1/audio/transcriptions": _heard,
+    "POST /v1/audio/translations": _heard,
+    "POST /v1/audio/speech": replace(_asked, whole=str, piece=of_openai.SpeechEvent),
+    "POST /tts": replace(_asked, whole=str, piece=of_openai.SpeechEvent),
+    "GET /v1/audio/voices": replace(
+        _asked, whole=of_openai.VoiceList, query=(_VOICES_OF,), fails=_RUNS
+    ),
+    "POST /v1/vad": replace(_asked, whole=of_native.SpeechSpans, fails=_UPLOADS | _RUNS),
+    "POST /v1/text-to-speech/{voice_id}": replace(
+        _elevenlabs, whole=str, query=(_OUTPUT_FORMAT,), others={404: _NO_VOICE}
+    ),
+    "POST /v1/text-to-speech/{voice_id}/stream": replace(
+        _elevenlabs, whole=str, query=(_OUTPUT_FORMAT,), others={404: _NO_VOICE}
+    ),
+    "GET /v1/voices": replace(
+        _elevenlabs, whole=of_elevenlabs.VoiceList, query=(_VOICES_OF,), fails=_RUNS
+    ),
+    "GET /v1/voices/{voice_id}": replace(
+        _elevenlabs, whole=of_elevenlabs.Voice, query=(_VOICES_OF,), fails=_RUNS
+    ),
     "POST /v1/messages": replace(
         _anthropic, whole=of_anthropic.Message, piece=of_anthropic.StreamEvent
     ),
     "POST /v1/messages/count_tokens": replace(_anthropic, whole=of_anthropic.TokenCount),
     "POST /v1/responses": _response,
+    "POST /v1/responses/input_tokens": replace(
+        _response, whole=of_openresponses.InputTokens, piece=None
+    ),
     f"GET {_ONE}": replace(
         _response,
         query=_STREAM,

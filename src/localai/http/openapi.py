@@ -65,7 +65,8 @@ class Schemas:
         wanted: dict[str, list[Any]] = defaultdict(list)
         for row in rows:
             answers = answers_of(row) or _EVERYTHING_ELSE
-            types = [row.body, row.form, answers.whole, answers.piece, answers.error]
+            types = [row.body, row.form, answers.piece]
+            types += [*_each(answers.whole), *_each(answers.error)]
             types += [kind for _, kind in answers.others.values()]
             wanted[row.tag] += [kind for kind in types if kind is not None]
         for tag, kinds in wanted.items():
@@ -75,8 +76,13 @@ class Schemas:
             self._of |= {(tag, kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
 
     def of(self, row: RouteRow, kind: Any) -> Any:
-        """The schema of a type that the row names."""
-        return self._of[row.tag, kind]
+        """The schema of a type that the row names, or of one of several."""
+        found = [self._of[row.tag, one] for one in _each(kind)]
+        return found[0] if len(found) == 1 else {"anyOf": found}
+
+
+def _each(kind: Any) -> tuple[Any, ...]:
+    return kind if isinstance(kind, tuple) else (kind,)
 
 
 def _operation(row: RouteRow, schemas: Schemas) -> dict[str, Any]:
@@ -115,6 +121,8 @@ def _responses(row: RouteRow, answers: Answers | None, schemas: Schemas) -> dict
             "default": {"description": "An error", "content": error},
         }
     content = _content(row.media_type, schemas.of(row, answers.whole))
+    for media_type in answers.kinds:
+        content |= _content(media_type, {"type": "string"})
     if answers.piece is not None:
         pieces = [schemas.of(row, answers.piece), schemas.of(row, answers.error)]
         content |= _content(answers.stream_type, {"anyOf": pieces})

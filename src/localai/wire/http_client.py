@@ -283,7 +283,8 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Hang up at once."""
         self._forget(CutShort("The connection was closed on this side.", has_begun=True))
-        self._transport.abort()
+        if self._parser is not None:  # else it is lost already
+            self._transport.abort()
 
     def read_on(self) -> None:
         """There is room again."""

@@ -158,8 +158,8 @@ class _Connection(asyncio.Protocol):
         return f"HTTP/1.1 {status} {phrase}\r\n{close}".encode()
 
     def chunk(self, data: bytes) -> bytes:
-        """A piece of an answer as this caller reads it."""
-        return b"%x\r\n%b\r\n" % (len(data), data) if self.last_chunk else data
+        """A piece of an answer as this caller reads it. An empty chunk would end it."""
+        return b"%x\r\n%b\r\n" % (len(data), data) if data and self.last_chunk else data
 
     def write(self, data: bytes) -> None:
         """Send, or keep until it can be sent."""
@@ -177,7 +177,8 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Hang up at once."""
         self._is_closing = True
-        self._transport.abort()
+        if self in self._server.connections:  # else it is lost already
+            self._transport.abort()
 
     # What the event loop calls
 

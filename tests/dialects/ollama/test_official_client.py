@@ -362,7 +362,7 @@ def test_texts_are_embedded() -> None:
     assert ours.embeddings(model="llama", prompt="abcd").embedding == [4.0, 3.0, 0.5]
     assert ours.embeddings(model="llama").embedding == []
     assert [len(call.request.inputs) for call in seen] == [2, 1, 0, 1, 0]
-    assert seen[1].request == EmbedRequest(inputs=("ab",))
+    assert seen[1].request == EmbedRequest(inputs=("ab",), truncate=True)
     assert seen[2].keep_alive_s == 60
 
 

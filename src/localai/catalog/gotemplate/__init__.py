@@ -1,6 +1,5 @@
 """Go's text/template with sprig's functions, for the prompt templates of model files.
 
-`Pattern` is a regular expression in Go's syntax that cannot run for long either.
 `parse` checks a source once; `Template.render` writes its text for some data, as often as needed.
 Data are texts, numbers, lists, maps and Records: a map lacks a key quietly, a Record does not.
 Nothing here reads a file, and no template can run for long or write without end.

@@ -168,3 +168,58 @@ class TokenCount(msgspec.Struct, kw_only=True):
     """How many tokens a conversation has."""
 
     input_tokens: int
+
+
+class Model(msgspec.Struct, kw_only=True):
+    """A model that can be asked; what is null is not known."""
+
+    type: Literal["model"]
+    id: str
+    display_name: str
+    created_at: str
+    lifecycle: str
+    deprecated_at: None
+    retires_at: None
+    line: None
+    capabilities: None
+    max_input_tokens: None
+    max_tokens: None
+
+
+class ModelList(msgspec.Struct, kw_only=True):
+    """All models, by name."""
+
+    data: list[Model]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class File(msgspec.Struct, kw_only=True):
+    """An uploaded file."""
+
+    id: str
+    type: Literal["file"]
+    filename: str
+    mime_type: str
+    size_bytes: int
+    created_at: str
+    expires_at: str | None
+    downloadable: bool
+
+
+class FileList(msgspec.Struct, kw_only=True):
+    """A page of files."""
+
+    data: list[File]
+    next_page: str | None
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class DeletedFile(msgspec.Struct, kw_only=True):
+    """A file is no more."""
+
+    id: str
+    type: Literal["file_deleted"]

@@ -5,10 +5,17 @@ https://elevenlabs.io/docs/api-reference, "Create speech", "Stream speech", "Lis
 """
 
 from localai.dialects.elevenlabs.errors import error_reply
-from localai.dialects.elevenlabs.speech import SpeechEndpoint, TextToSpeechBody
+from localai.dialects.elevenlabs.speech import (
+    DEFAULT_FORMAT,
+    OUTPUT_FORMATS,
+    SpeechEndpoint,
+    TextToSpeechBody,
+)
 from localai.dialects.elevenlabs.voices import encode_voice, encode_voices
 
 __all__ = [
+    "DEFAULT_FORMAT",
+    "OUTPUT_FORMATS",
     "SpeechEndpoint",
     "TextToSpeechBody",
     "encode_voice",

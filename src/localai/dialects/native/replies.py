@@ -17,6 +17,19 @@ class PlainText(msgspec.Struct, kw_only=True):
     content: str
 
 
+class SpeechSpan(msgspec.Struct, kw_only=True):
+    """When somebody speaks, in seconds."""
+
+    start: float
+    end: float
+
+
+class SpeechSpans(msgspec.Struct, kw_only=True):
+    """All the time that somebody speaks."""
+
+    segments: list[SpeechSpan]
+
+
 class Version(msgspec.Struct, kw_only=True):
     """The version of this server."""
 

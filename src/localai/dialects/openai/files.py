@@ -75,8 +75,8 @@ class FilesEndpoint:
         named: dict[str, Any] = {
             "object": "list",
             "data": [_spelled(file) for file in files],
-            "first_id": files[0].file_id if files else None,
-            "last_id": files[-1].file_id if files else None,
+            "first_id": files[0].file_id if files else "",
+            "last_id": files[-1].file_id if files else "",
             "has_more": page.has_more,
         }
         return msgspec.json.encode(named)
@@ -112,5 +112,4 @@ def _spelled(file: StoredFile) -> dict[str, Any]:
         "filename": file.filename,
         "purpose": file.purpose,
         "status": "processed",
-        "status_details": None,
     }

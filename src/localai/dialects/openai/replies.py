@@ -272,3 +272,148 @@ class Error(msgspec.Struct, kw_only=True):
     """An error, as a body or in the middle of a stream."""
 
     error: ErrorDetails
+
+
+class File(msgspec.Struct, kw_only=True):
+    """An uploaded file."""
+
+    id: str
+    object: Literal["file"]
+    bytes: int
+    created_at: Annotated[int, Meta(description="Unix time in seconds")]
+    expires_at: Annotated[int | None, Meta(description="Unix time in seconds; null: never")]
+    filename: str
+    purpose: str
+    status: Literal["processed"]
+
+
+class FileList(msgspec.Struct, kw_only=True):
+    """A page of files."""
+
+    object: Literal["list"]
+    data: list[File]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class DeletedFile(msgspec.Struct, kw_only=True):
+    """A file is no more."""
+
+    id: str
+    object: Literal["file"]
+    deleted: Literal[True]
+
+
+class SpokenWord(msgspec.Struct, kw_only=True):
+    """A word and when it was said, in seconds; `word` and `text` are the same."""
+
+    word: str
+    text: str
+    start: float
+    end: float
+
+
+class SpokenSegment(msgspec.Struct, kw_only=True):
+    """A stretch of speech and when it was, in seconds."""
+
+    id: int
+    seek: int
+    start: float
+    end: float
+    text: str
+    tokens: list[int]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    words: list[SpokenWord] | UnsetType = UNSET
+
+
+class Duration(msgspec.Struct, kw_only=True):
+    """How long the sound is."""
+
+    type: Literal["duration"]
+    seconds: int
+
+
+class BriefTranscript(msgspec.Struct, kw_only=True):
+    """What is said: response_format json."""
+
+    text: str
+    usage: Duration
+
+
+class Transcript(msgspec.Struct, kw_only=True):
+    """What is said, and when: response_format verbose_json."""
+
+    task: Literal["transcribe", "translate"]
+    language: str
+    duration: float
+    text: str
+    usage: Duration
+    segments: list[SpokenSegment] | UnsetType = UNSET
+    words: list[SpokenWord] | UnsetType = UNSET
+
+
+class TranscriptDelta(msgspec.Struct, tag="transcript.text.delta", kw_only=True):
+    """More of what is said."""
+
+    delta: str
+
+
+class TranscriptDone(msgspec.Struct, tag="transcript.text.done", kw_only=True):
+    """All that is said."""
+
+    text: str
+    language: str
+    duration: float
+    segments: list[SpokenSegment]
+    usage: Duration
+    words: list[SpokenWord] | UnsetType = UNSET
+
+
+class SoundError(msgspec.Struct, tag="error", kw_only=True):
+    """An error in the middle."""
+
+    error: ErrorDetails
+
+
+TranscriptEvent = TranscriptDelta | TranscriptDone | SoundError
+
+
+class SpeechDelta(msgspec.Struct, tag="speech.audio.delta", kw_only=True):
+    """More sound, as base64."""
+
+    audio: str
+
+
+class SpeechTokens(msgspec.Struct, kw_only=True):
+    """Token counts, which local models do not have."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class SpeechDone(msgspec.Struct, tag="speech.audio.done", kw_only=True):
+    """All was said."""
+
+    usage: SpeechTokens
+
+
+SpeechEvent = SpeechDelta | SpeechDone | SoundError
+
+
+class ListedVoice(msgspec.Struct, kw_only=True):
+    """A voice of a model."""
+
+    id: str
+    name: str
+    language: str
+
+
+class VoiceList(msgspec.Struct, kw_only=True):
+    """All voices of a model."""
+
+    voices: list[ListedVoice]

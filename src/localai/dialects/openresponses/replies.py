@@ -49,11 +49,21 @@ class InputText(msgspec.Struct, tag="input_text", kw_only=True):
 
 
 class InputImage(msgspec.Struct, tag="input_image", kw_only=True):
-    """An image that the model was shown."""
+    """An image that the model was shown: its address, or an uploaded file."""
 
-    image_url: str
+    image_url: str | None
     detail: str
-    file_id: None
+    file_id: str | None
+
+
+class InputFile(msgspec.Struct, tag="input_file", kw_only=True):
+    """A document that the model was given: uploaded, in the request itself, or at an address."""
+
+    file_id: str | UnsetType = UNSET
+    file_data: str | UnsetType = UNSET
+    file_url: str | UnsetType = UNSET
+    filename: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
 
 
 class SoundData(msgspec.Struct, kw_only=True):
@@ -81,7 +91,7 @@ class SummaryText(msgspec.Struct, tag="summary_text", kw_only=True):
     text: str
 
 
-Part = OutputText | Refusal | InputText | InputImage | InputSound
+Part = OutputText | Refusal | InputText | InputImage | InputSound | InputFile
 
 
 class MessageItem(msgspec.Struct, tag="message", kw_only=True):
@@ -358,6 +368,36 @@ class ReasoningDone(InPart, tag="response.reasoning_text.done", kw_only=True):
     text: str
 
 
+class InSummary(InItem, kw_only=True):
+    """Where in the summary of thoughts something is."""
+
+    summary_index: int
+
+
+class SummaryPartAdded(InSummary, tag="response.reasoning_summary_part.added", kw_only=True):
+    """A part of the summary begins."""
+
+    part: SummaryText
+
+
+class SummaryPartDone(InSummary, tag="response.reasoning_summary_part.done", kw_only=True):
+    """A part of the summary is finished."""
+
+    part: SummaryText
+
+
+class SummaryDelta(InSummary, tag="response.reasoning_summary_text.delta", kw_only=True):
+    """More of the summary."""
+
+    delta: str
+
+
+class SummaryDone(InSummary, tag="response.reasoning_summary_text.done", kw_only=True):
+    """A whole part of the summary."""
+
+    text: str
+
+
 class ArgumentsDelta(InItem, tag="response.function_call_arguments.delta", kw_only=True):
     """More of a call's arguments."""
 
@@ -404,10 +444,21 @@ StreamEvent = (
     | TextDone
     | ReasoningDelta
     | ReasoningDone
+    | SummaryPartAdded
+    | SummaryPartDone
+    | SummaryDelta
+    | SummaryDone
     | ArgumentsDelta
     | ArgumentsDone
     | ErrorEvent
 )
+
+
+class InputTokens(msgspec.Struct, kw_only=True):
+    """How many tokens a response would be made from."""
+
+    object: Literal["response.input_tokens"]
+    input_tokens: int
 
 
 class DeletedResponse(msgspec.Struct, kw_only=True):

@@ -87,7 +87,8 @@ class Teller(LogitsProcessor):  # type: ignore[misc]  # transformers has no type
             token_id = choice.chooser.choose(logits.clone())
             chosen[row] = token_id
             events += self._said(choice, token_id, logits)
-        self._run.tell(events)
+        if events:
+            self._run.tell(events)
         only = torch.full_like(scores, -float("inf"))
         only[torch.arange(scores.shape[0]), chosen.to(scores.device)] = 0.0
         return only
