@@ -44,7 +44,7 @@ async def length_of(lone: Lone, **fields: Any) -> float:
     return len(data) / 48_000
 
 
-ALIKE = 0.003  # of the length
+ALIKE = 0.02  # the voices are not the same to the sample each time
 
 
 def test_languages_sound_different_and_have_many_names(espeak: Kept) -> None:

@@ -76,7 +76,8 @@ def fuzz(server: LiveServer, count: int, start: int) -> Findings:
     """Send about `count` requests; the same ones for the same `start`."""
     findings = Findings()
     document, known = server.get("/openapi.json").json, _known(server)
-    plays = [*_plays(document, known)]
+    # Speech needs an engine that is installed apart; a server without it says so with status 501.
+    plays = [play for play in _plays(document, known) if "speech" not in play.operation.path]
     plays.sort(key=lambda play: play.operation.method == "delete")
     whole = sum(play.weight for play in plays)
     for number, play in enumerate(plays):

@@ -1,7 +1,4 @@
-"""The answers, as the OpenAPI description shows them; tests hold what the encoders send against it.
-
-A field that may be missing has the default UNSET.
-"""
+"""The answers, as the OpenAPI description shows them. UNSET is the default of what may be missing."""
 
 from __future__ import annotations
 
