@@ -128,12 +128,17 @@ def test_facts(run: RunTest) -> None:
     run(test)
 
 
+# An engine adds up in another order when it reads several inputs at once, and how much that changes
+# depends on the processor. Scores of different documents are two orders of magnitude further apart.
+IN_A_BATCH = 1e-3
+
+
 def test_together_and_alone_give_the_same(run: RunTest, kept: Kept) -> None:
     async def test(lone: Lone) -> None:
         for exercise in kept.subject.exercises:
             alone = await exercise.ask(lone)
             together = await asyncio.gather(*(exercise.ask(lone) for _ in range(4)))
-            expected = alone if isinstance(alone, str) else pytest.approx(alone, abs=1e-4)
+            expected = alone if isinstance(alone, str) else pytest.approx(alone, abs=IN_A_BATCH)
             assert together == [expected] * 4, exercise
 
     run(test)
