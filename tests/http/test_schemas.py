@@ -218,13 +218,27 @@ def test_what_agents_send_works(server: LiveServer, model: str, choice: Any) -> 
         assert isinstance(json.loads(made["function"]["arguments"])["node"], dict)
 
 
-def test_a_strict_call_that_must_come_obeys_all_of_its_schema(server: LiveServer) -> None:
-    reply = call(server, "caller", PERSON, "required", strict=True)
+@pytest.mark.parametrize("model", ["noise", "caller"])
+def test_a_strict_call_that_must_come_obeys_all_of_its_schema(
+    server: LiveServer, model: str
+) -> None:
+    reply = call(server, model, PERSON, "required", strict=True)
     assert reply.status == 200, reply.body
     calls = reply.json["choices"][0]["message"]["tool_calls"]
     assert calls
     for made in calls:  # noise may go on with others
         jsonschema.validate(json.loads(made["function"]["arguments"]), PERSON)
+
+
+def test_a_strict_tool_is_refused_where_it_would_not_be_obeyed(server: LiveServer) -> None:
+    reply = call(server, "caller", PERSON, "auto", strict=True)
+    assert reply.status == 400
+    assert "/properties/" in reply.error["message"]
+    assert reply.error["param"] == "tools[0].function.parameters"
+    for model in ("noise", "caller"):
+        reply = call(server, model, IMPOSSIBLE, "required", strict=True)
+        assert reply.status == 400
+        assert "/properties/a/not" in reply.error["message"]
 
 
 def test_an_answer_obeys_its_schema_also_when_there_are_tools(server: LiveServer) -> None:

@@ -219,7 +219,7 @@ def test_an_answer_that_is_no_call_may_have_a_form_too() -> None:
     assert found.accepts('{"a": 1}')
     assert found.accepts(tagged())
     assert not found.allows("Hi")
-    assert grammar(output=JsonValue()).accepts('[1, "x"]')
+    assert grammar(output=JsonValue()).accepts('{"x": [1, "y"]}')
     forms = call_forms(FREE)
     own = CallDemand(tools=TOOLS, output=Grammar(gbnf='root ::= "x"'))
     assert call_grammar(forms, FREE, own) is None
@@ -269,7 +269,7 @@ SCHEMAS: list[tuple[Any, list[Any], list[Any]]] = [
     ({"type": "string", "format": "date"}, ["2026-01-31"], ["2026-1-31", "x"]),
     ({"type": "string", "format": "date-time"}, ["2026-01-31T23:59:59Z"], ["2026-01-31"]),
     ({"type": "string", "pattern": r"^[A-Z]{2}\d+(-x)?$"}, ["AB1", "AB12-x"], ["A1", "AB", "AB1-"]),
-    ({"type": "string", "pattern": r"^a|b$"}, ["a", "xyz"], [1]),
+    ({"type": "string", "pattern": r"^a|b$"}, ["a", "ax", "xb"], [1, "xyz"]),
     ({"type": "string", "pattern": r"^(?=x)y$"}, ["anything"], [1]),
     ({"type": "string", "pattern": r'^"\\$'}, ['"\\'], ["x"]),
     ({"type": "integer", "minimum": 1, "maximum": 100}, [1, 9, 10, 99, 100], [0, 101, -1, 1000]),

@@ -68,7 +68,7 @@ def test_what_is_no_call_has_the_form(tmp_path: Path, template: str, said: list[
     """The scripted model would say hello, or nothing."""
     model = make_scripted(tmp_path / "talker.gguf", said, template=template)
     (choice,) = _ask(model, max_tokens=200).choices.values()
-    assert json.loads(choice.text) in ("yes", "no")
+    assert choice.text in ('"yes"', '"no"')
     assert all(isinstance(part, Text) for part in choice.parts)
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.generation import ToolMode, ToolPolicy, ToolSpec
 from localai.worker.json_schema import compile_schema
-from localai.worker.llama_server.tool_schemas import engine_tool, is_obeyed, lenient, relocated
+from localai.worker.json_schema.lenient import lenient, relocated
+from localai.worker.llama_server.tool_schemas import engine_tool, is_obeyed
 from tests.worker.json_schema.schemas import schemas
 
 AUTO, REQUIRED = ToolPolicy(), ToolPolicy(mode=ToolMode.REQUIRED)

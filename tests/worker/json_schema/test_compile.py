@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localai.worker.grammars.gbnf_check import parse_grammar
 from localai.worker.json_schema import SchemaProblem, compile_schema
-from localai.worker.llama_server.grammar_check import parse_grammar
-from tests.worker.json_schema.recognizer import Recognizer, accepts
+from tests.gbnf import Gbnf
 from tests.worker.json_schema.schemas import schemas
 
 OBJECT = {"type": "object"}
@@ -23,7 +23,7 @@ def grammar(schema: Any) -> str:
 
 
 def takes(schema: Any, value: Any) -> bool:
-    return accepts(grammar(schema), json.dumps(value, ensure_ascii=False))
+    return Gbnf(grammar(schema)).accepts(json.dumps(value, ensure_ascii=False))
 
 
 @given(schemas)
@@ -146,10 +146,10 @@ def test_a_grammar_takes_nothing_that_is_wrong(
     if isinstance(schema, dict) and isinstance(schema.get("items"), list):
         judge = jsonschema.Draft201909Validator(schema)
     others = [value for _, more, less in CASES[::3] for value in [*more, *less]]
-    rules = parse_grammar(grammar(schema))
+    rules = Gbnf(grammar(schema))
     for value in [*good, *bad, *others]:
         text = json.dumps(value, ensure_ascii=False)
-        if Recognizer(rules, text).accepts() and schema != {
+        if rules.accepts(text) and schema != {
             "type": "number",
             "multipleOf": 0.01,
             "minimum": 0,
@@ -165,7 +165,7 @@ def test_a_way_back_that_leads_nowhere_is_left_out() -> None:
 
 @pytest.mark.parametrize("text", ['{"a":1}', '{ "a" : 1 }', '{\n  "a": 1\n}', '{"a": 1 }'])
 def test_usual_ways_to_indent_are_taken(text: str) -> None:
-    assert accepts(grammar({"properties": {"a": {"type": "integer"}}}), text)
+    assert Gbnf(grammar({"properties": {"a": {"type": "integer"}}})).accepts(text)
 
 
 @pytest.mark.parametrize(
@@ -173,13 +173,13 @@ def test_usual_ways_to_indent_are_taken(text: str) -> None:
     ['"\\ud83d"', '"\\x41"', '"\x01"', '"a', '{"a": 1', "01", "1.", "+1", "'a'", "nul", " 1"],
 )
 def test_what_is_no_json_is_not_taken(text: str) -> None:
-    assert not accepts(grammar({"title": "any"}), text)
+    assert not Gbnf(grammar({"title": "any"})).accepts(text)
 
 
 def test_the_order_of_properties_is_that_of_the_schema() -> None:
     schema = {"properties": {"why": {}, "answer": {}}, "required": ["answer", "why"]}
-    assert accepts(grammar(schema), '{"why": 1, "answer": 2}')
-    assert not accepts(grammar(schema), '{"answer": 2, "why": 1}')
+    assert Gbnf(grammar(schema)).accepts('{"why": 1, "answer": 2}')
+    assert not Gbnf(grammar(schema)).accepts('{"answer": 2, "why": 1}')
 
 
 CANNOT: list[tuple[Any, str, str]] = [

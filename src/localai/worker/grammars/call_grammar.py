@@ -10,14 +10,13 @@ from typing import Any, Final
 from localai.domain.generation import (
     Grammar,
     JsonSchema,
-    JsonValue,
     OutputFormat,
     PlainText,
     ToolSpec,
 )
 from localai.wire.functions import FunctionSettings, Markers, TagFormat
 from localai.worker.grammars.gbnf_text import EMPTY, Until, joined, literal
-from localai.worker.grammars.schema_grammar import SchemaRules
+from localai.worker.json_schema.lenient import SchemaRules, check_strict
 from localai.worker.parsers.call_forms import CallForms, Form, argument_types, schema_of
 
 _SPACES: Final = " \t\r\n"
@@ -45,12 +44,16 @@ def call_grammar(forms: CallForms, settings: FunctionSettings, demand: CallDeman
 
     A call that is required is in the first form. Otherwise calls in text are held to their form
     from their opening on, and JSON without an opening at the beginning of the answer only.
+    Raises RequestError for a strict tool, or a form, that no grammar can say.
     """
     is_free = not demand.is_required
     if is_free and (settings.grammar_disable or forms.needs_all):
         return None
     if is_free and isinstance(demand.output, Grammar):
         return None
+    for tool in demand.tools:
+        if tool.strict:
+            check_strict(tool.name, tool.parameters, tool.param)
     return joined(_Writer(forms, settings, demand).rules())
 
 
@@ -75,15 +78,19 @@ class _Writer:
         self._define("calls", f"{literal(self._opening)} {self._rest()}")
         is_call = self._demand.is_required or self._is_strict()
         answer = "ws calls" if is_call else self._free()
-        thoughts = Until("think", {THINK[1]: "answer"}, may_end=not self._demand.is_required)
+        is_plain = isinstance(self._demand.output, PlainText)
+        behind = "answer" if is_plain else "behind-thoughts"
+        thoughts = Until("think", {THINK[1]: behind}, may_end=not self._demand.is_required)
         self._schemas.rules |= thoughts.rules()
         self._define("answer", answer)
+        self._define("behind-thoughts", '("\\n" "\\n"?)? answer')
         if self._demand.is_thinking:
             self._define("root", thoughts.start)
         elif self._demand.is_required:  # a model that may think first may never come to its call
             self._define("root", "answer")
         else:
-            self._define("root", f"ws {literal(THINK[0])} {thoughts.start} | answer")
+            start = "ws " if is_plain else ""
+            self._define("root", f"{start}{literal(THINK[0])} {thoughts.start} | answer")
         return self._schemas.rules
 
     def _define(self, name: str, body: str) -> None:
@@ -99,11 +106,11 @@ class _Writer:
     def _free(self) -> str:
         output = self._demand.output
         if not isinstance(output, PlainText):
-            schema = json.loads(output.schema) if isinstance(output, JsonSchema) else {}
-            value = (
-                "value" if isinstance(output, JsonValue) else self._schemas.add("output", schema)
+            any_object = JsonSchema(schema="{}")
+            value = self._schemas.add_output(
+                output if isinstance(output, JsonSchema) else any_object
             )
-            return f"ws calls | ws {value} ws"
+            return f"calls | {value}"  # white space would be a part of the answer
         is_apart = self._settings.grammar_no_mixed_free_string
         is_late = self._form not in self._forms.at_start and not is_apart
         text = Until(

@@ -11,6 +11,7 @@ from localai.domain.generation import (
     JsonSchema,
     JsonValue,
 )
+from localai.worker.grammars.of_output import grammar_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ class Grammars:
     def mask(self, request: GenerationRequest) -> Callable[[], Mask] | None:
         """What makes a mask for one choice; None when anything may be said.
 
-        Raises InvalidRequest for a schema or grammar that cannot be compiled.
+        Raises RequestError for a schema or grammar that cannot be obeyed.
         """
         key = _key(request)
         if not key:
@@ -46,9 +47,10 @@ class Grammars:
         return lambda: Mask(compiled, self._vocabulary)
 
     def _compile(self, request: GenerationRequest) -> Any:
+        grammar = grammar_of(request.output)
         xgrammar, compiler = self._engine()
         try:
-            return compiler.compile_grammar(_grammar(xgrammar, request))
+            return compiler.compile_grammar(xgrammar.Grammar.from_ebnf(grammar))
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0].partition("] ")[2] or str(error)
             param = "grammar" if isinstance(request.output, Grammar) else "response_format"
@@ -103,14 +105,3 @@ def _key(request: GenerationRequest) -> str:
             return f"gbnf {gbnf}"
         case _:
             return ""
-
-
-def _grammar(xgrammar: Any, request: GenerationRequest) -> Any:
-    schema = xgrammar.Grammar.from_json_schema
-    match request.output:
-        case JsonSchema(schema=text):
-            return schema(text, any_whitespace=False)
-        case Grammar(gbnf=gbnf):
-            return xgrammar.Grammar.from_ebnf(gbnf)
-        case _:
-            return xgrammar.Grammar.builtin_json_grammar()

@@ -1,6 +1,7 @@
 """From JSON Schema to GBNF: a grammar that allows nothing but what the schema does.
 
-`compile_schema` is the way in. What the grammar cannot say is a SchemaProblem, never left out; it
+`compile_schema` is the way in, and `lenient` for tools, whose schemas need not be obeyed as a whole.
+What the grammar cannot say is a SchemaProblem, never left out; it
 may allow less than the schema where that costs nothing: properties come in their order, and an
 object has no others unless the schema speaks of them.
 

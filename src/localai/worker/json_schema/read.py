@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from localai.worker.json_schema import facts as fact
@@ -24,7 +26,7 @@ from localai.worker.json_schema.nodes import (
 from localai.worker.json_schema.problems import SchemaProblem, wrong
 from localai.worker.json_schema.scalars import accepts, read_number, read_string
 
-_MOST_NODES: Final = 20_000
+_MOST_NODES: Final = 6_000
 _EVERY_TYPE: Final = frozenset(TYPES) - {"integer"}
 
 
@@ -197,30 +199,32 @@ def _not(said: Said, allowed: frozenset[str], facts: Facts) -> frozenset[str]:
 def _values(facts: Facts, types: frozenset[str] | None) -> Node:
     """The values that are listed, but for those that another keyword rules out."""
     said = [*facts.get("const"), *facts.get("enum")]
-    listed = [_listed(item) for item in said]
-    kept = [
+    kept = {_canonical(value): value for value in _listed(said[0])}
+    for item in said[1:]:
+        also = set(map(_canonical, _listed(item)))
+        kept = {key: value for key, value in kept.items() if key in also}
+    for value in _banned(facts):
+        kept.pop(_canonical(value), None)
+    allowed = tuple(
         value
-        for value in listed[0]
-        if all(any(_same(value, other) for other in others) for others in listed[1:])
-    ]
-    banned = [
-        value
-        for item in facts.get("not")
-        if isinstance(item.value, dict)
-        for keyword in ("enum", "const")
-        if keyword in item.value
-        for value in _listed(Said(item.value[keyword], f"{item.pointer}/{keyword}"))
-    ]
-    kept = [value for value in kept if not any(_same(value, other) for other in banned)]
-    if types is not None:
-        kept = [
-            value
-            for value in kept
-            if type_of(value) in types or (type_of(value) == "integer" and "number" in types)
-        ]
-    kept = [value for value in kept if accepts(facts, value, said[0].pointer)]
-    unique = [value for i, value in enumerate(kept) if not any(_same(value, v) for v in kept[:i])]
-    return Values(tuple(unique)) if unique else Nothing(said[0].pointer)
+        for value in kept.values()
+        if _is_of_type(value, types) and accepts(facts, value, said[0].pointer)
+    )
+    return Values(allowed) if allowed else Nothing(said[0].pointer)
+
+
+def _banned(facts: Facts) -> Iterator[Any]:
+    """The values that `not` lists."""
+    for item in facts.get("not"):
+        schema = item.value if isinstance(item.value, dict) else {}
+        for keyword in ("enum", "const"):
+            if keyword in schema:
+                yield from _listed(Said(schema[keyword], f"{item.pointer}/{keyword}"))
+
+
+def _is_of_type(value: Any, types: frozenset[str] | None) -> bool:
+    kind = type_of(value)
+    return types is None or kind in types or (kind == "integer" and "number" in types)
 
 
 def _listed(said: Said) -> list[Any]:
@@ -231,12 +235,17 @@ def _listed(said: Said) -> list[Any]:
     return said.value
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal; 1 and true are not."""
-    if isinstance(one, bool) != isinstance(other, bool):
-        return False
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    return bool(one == other)
+def _canonical(value: Any) -> str:
+    """A text that equal JSON values have in common: 1 and 1.0, but not 1 and true."""
+    match value:
+        case Decimal() if value == value.to_integral_value():
+            return str(int(value))
+        case Decimal():
+            return str(value.normalize())
+        case list():
+            return f"[{','.join(map(_canonical, value))}]"
+        case dict():
+            pairs = (f"{json.dumps(key)}:{_canonical(item)}" for key, item in sorted(value.items()))
+            return f"{{{','.join(pairs)}}}"
+        case _:
+            return json.dumps(value)

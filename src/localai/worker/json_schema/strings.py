@@ -25,7 +25,7 @@ CHAR_RULE: Final = "char"
 _HEX: Final = "[0-9a-fA-F]"
 # A character of a JSON text, raw or escaped; half a pair of surrogates is none.
 CHAR: Final = (
-    r'[^"\\\x00-\x1F\x7F] | "\\" (["\\/bfnrt] | "u" ('
+    r'[^"\\\u0000-\u001F\u007F] | "\\" (["\\/bfnrt] | "u" ('
     f"[0-9a-cA-Ce-fE-F] {_HEX}{{3}} | [dD] [0-7] {_HEX}{{2}}"
     rf' | [dD] [89abAB] {_HEX}{{2}} "\\u" [dD] [c-fC-F] {_HEX}{{2}}))'
 )
@@ -64,7 +64,7 @@ def _escaped(char: str) -> str:
     code = ord(char)
     if char.isprintable():
         return char
-    return f"\\x{code:02X}" if code <= 0xFF else f"\\U{code:08X}"  # noqa: PLR2004 - two hex digits
+    return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"  # noqa: PLR2004 - what \\u can spell
 
 
 def repeated(name: str, least: int, most: int | None, add_rule: AddRule) -> str:
@@ -186,4 +186,4 @@ def _code(code: int) -> str:
     char = chr(code)
     if char.isascii() and char.isalnum():
         return char
-    return f"\\x{code:02X}" if code <= 0xFF else f"\\U{code:08X}"  # noqa: PLR2004 - two hex digits
+    return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"  # noqa: PLR2004 - what \\u can spell

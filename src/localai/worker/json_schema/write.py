@@ -41,16 +41,16 @@ _KEPT_GRAMMARS: Final = 64
 _QUOTE: Final = '"\\""'
 _WORDS = re.compile(r"[^a-zA-Z0-9]+")
 # Between the parts of a value: nothing, a space, or the start of an indented line.
-_SPACE: Final = '| " " | "\\n"{1,2} [ \\t]{0,20}'
+_SPACE: Final = '"" | " " | "\\n" "\\n"? [ \\t]{0,20}'
 _VALUE_RULES: Final = {
     "value": "object | array | string | number | boolean | null",
-    "object": '"{" space (string space ":" space value (space "," space string space ":" space value)*)? space "}"',
-    "array": '"[" space (value (space "," space value)*)? space "]"',
+    "object": '"{" ws (string ws ":" ws value (ws "," ws string ws ":" ws value)*)? ws "}"',
+    "array": '"[" ws (value (ws "," ws value)*)? ws "]"',
     "string": f"{_QUOTE} {CHAR_RULE}* {_QUOTE}",
     "number": number_expression(Number(), lambda *_: None),
     "boolean": '"true" | "false"',
     "null": '"null"',
-    "space": _SPACE,
+    "ws": _SPACE,
     CHAR_RULE: CHAR,
 }
 _ANY_OBJECT: Final = Object(others=Anything())
@@ -68,9 +68,12 @@ def compile_schema(text: str) -> str:
         raise wrong("", "it is nested too deep") from None
     try:
         tree = read_schema(schema) if schema != {} else Tree(_ANY_OBJECT, {})
-        return _Writer(tree).grammar()
+        rules = Rules()
+        rules.set(ROOT, "")  # it stands first
+        rules.set(ROOT, Writer(tree, rules).expression("item"))
     except RecursionError:
         raise SchemaProblem("", "it is nested too deep") from None
+    return "\n".join(f"{name} ::= {body}" for name, body in rules.bodies.items())
 
 
 def _finite(tree: Tree) -> frozenset[Key]:
@@ -119,58 +122,68 @@ def _without_itself(key: Key, targets: Mapping[Key, Node]) -> Node:
     return found[0] if len(found) == 1 else Union(tuple(found))
 
 
-class _Writer:
-    """Writes the rules of one tree. Rules with the same body are one rule."""
+class Rules:
+    """The rules of a grammar. Rules with the same body are one rule."""
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-        self._rules: dict[str, str] = {}
-        self._names: dict[str, str] = {}  # of the rules, by their bodies
-        self._of_targets: dict[Key, str] = {}
-        self._finite = _finite(tree)
+    def __init__(self) -> None:
+        self.bodies: dict[str, str] = {}
+        self._names: dict[str, str] = {}  # by their bodies
         self._size = 0
 
-    def grammar(self) -> str:
-        """All rules, `root` first."""
-        root = self._tree.root
-        if not self._has_end(root):
-            pointer = root.pointer if isinstance(root, Nothing) else ""
-            raise wrong(pointer, "nothing can satisfy it")
-        body = self._node(root, "item")
-        return "\n".join(f"{name} ::= {rule}" for name, rule in {ROOT: body, **self._rules}.items())
-
-    # ---- rules
-
-    def _add(self, hint: str, body: str) -> str:
+    def add(self, hint: str, body: str) -> str:
+        """Add a rule, called like `hint` if that name is free; its name."""
         known = self._names.get(body)
         if known is not None:
             return known
-        name = self._free(hint)
+        name = self.free(hint)
         self._names[body] = name
-        self._set(name, body)
+        self.set(name, body)
         return name
 
-    def _free(self, hint: str) -> str:
+    def free(self, hint: str) -> str:
+        """A name like `hint` that no rule has."""
         base = _WORDS.sub("-", hint).strip("-")[:40] or "item"
         name, number = base, 1
-        while name in self._rules or name in _VALUE_RULES or name == ROOT:
+        while name in self.bodies or name in _VALUE_RULES or name == ROOT:
             number += 1
             name = f"{base}-{number}"
         return name
 
-    def _set(self, name: str, body: str) -> None:
+    def set(self, name: str, body: str) -> None:
+        """Set the rule of a name. Raises SchemaProblem when there is too much of it all."""
         self._size += len(body)
         if self._size > _LARGEST_GRAMMAR:
             raise SchemaProblem("", "its grammar would be too large", hint="Make it smaller.")
-        self._rules[name] = body
+        self.bodies[name] = body
 
-    def _known(self, name: str) -> str:
+    def known(self, name: str) -> str:
         """The name of one of the rules for any value, which is added with all that it needs."""
-        if name not in self._rules:
-            self._rules[name] = body = _VALUE_RULES[name]
+        if name not in self.bodies:
+            self.bodies[name] = body = _VALUE_RULES[name]
             for word in re.findall(r"[a-z]+", re.sub(r'"(?:[^"\\]|\\.)*"|\[[^]]*\]', "", body)):
-                self._known(word)
+                self.known(word)
         return name
+
+
+class Writer:
+    """Writes the rules of one tree; properties named in `order` come first in their objects."""
+
+    def __init__(self, tree: Tree, rules: Rules, order: Sequence[str] = ()) -> None:
+        self._tree = tree
+        self._rules = rules
+        self._order = {name: place for place, name in enumerate(order)}
+        self._of_targets: dict[Key, str] = {}
+        self._finite = _finite(tree)
+        self._hint = ""
+
+    def expression(self, hint: str) -> str:
+        """What the tree allows; its rules have names like `hint`. Raises SchemaProblem."""
+        root = self._tree.root
+        if not self._has_end(root):
+            pointer = root.pointer if isinstance(root, Nothing) else ""
+            raise wrong(pointer, "nothing can satisfy it")
+        self._hint = hint
+        return self._node(root, hint)
 
     # ---- nodes
 
@@ -178,21 +191,21 @@ class _Writer:
         """An expression for the node; the names of its rules begin like `hint`."""
         match node:
             case Anything():
-                return self._known("value")
+                return self._rules.known("value")
             case Values():
                 return _either(literal(_as_json(value)) for value in node.values)
             case Number():
                 if node == Number():
-                    return self._known("number")
-                return self._add(f"{hint}-number", number_expression(node, self._set))
+                    return self._rules.known("number")
+                return self._rules.add(f"{hint}-number", number_expression(node, self._rules.set))
             case String():
                 return self._string(node, hint)
             case Array():
-                return self._add(hint, self._array(node, hint))
+                return self._rules.add(hint, self._array(node, hint))
             case Choice():
-                return self._add(hint, self._choice(node, hint))
+                return self._rules.add(hint, self._choice(node, hint))
             case Object():
-                return self._add(hint, self._object(node, hint))
+                return self._rules.add(hint, self._object(node, hint))
             case Union():
                 return _either(
                     self._node(option, hint) for option in node.options if self._has_end(option)
@@ -208,9 +221,9 @@ class _Writer:
         known = self._of_targets.get(node.key)
         if known is None:
             last = node.key[-1].rpartition("/")[2]
-            known = self._of_targets[node.key] = self._free(last or hint)
-            self._rules[known] = ""  # the name is taken
-            self._set(known, self._node(_without_itself(node.key, self._tree.targets), known))
+            known = self._of_targets[node.key] = self._rules.free(f"{self._hint}-{last or hint}")
+            self._rules.bodies[known] = ""  # the name is taken
+            self._rules.set(known, self._node(_without_itself(node.key, self._tree.targets), known))
         return known
 
     def _has_end(self, node: Node) -> bool:
@@ -219,40 +232,40 @@ class _Writer:
 
     def _string(self, node: String, hint: str) -> str:
         if node == String(is_exact=node.is_exact):
-            return self._known("string")
+            return self._rules.known("string")
         if node.pattern is not None:
-            body = text_of_pattern(node.pattern, self._add)
+            body = text_of_pattern(node.pattern, self._rules.add)
         elif node.format is not None:
-            body = self._add(node.format, FORMATS[node.format])
+            body = self._rules.add(node.format, FORMATS[node.format])
         else:
-            body = repeated(CHAR_RULE, node.least, node.most, self._add)
-        self._known(CHAR_RULE)
-        return self._add(f"{hint}-text", f"{_QUOTE} {body} {_QUOTE}")
+            body = repeated(CHAR_RULE, node.least, node.most, self._rules.add)
+        self._rules.known(CHAR_RULE)
+        return self._rules.add(f"{hint}-text", f"{_QUOTE} {body} {_QUOTE}")
 
     # ---- lists
 
     def _array(self, node: Array, hint: str) -> str:
-        self._known("space")
-        comma = '"," space '
+        self._rules.known("ws")
+        comma = '"," ws '
         head = [self._node(item, f"{hint}-{place}") for place, item in enumerate(node.head)]
         most = node.most if self._has_end(node.rest) else 0
-        leading = f" space {comma}".join(head)
+        leading = f" ws {comma}".join(head)
         if most == 0:
             return _listed(leading)
-        rest = self._add(f"{hint}-item", self._node(node.rest, f"{hint}-item"))
-        more = self._add(f"{hint}-more", f"space {comma}{rest}")
+        rest = self._rules.add(f"{hint}-item", self._node(node.rest, f"{hint}-item"))
+        more = self._rules.add(f"{hint}-more", f"ws {comma}{rest}")
         if head:
-            counted = repeated(more, node.least, most, self._add)
+            counted = repeated(more, node.least, most, self._rules.add)
             return _listed(f"{leading} {counted}")
         following = repeated(
-            more, max(node.least - 1, 0), None if most is None else most - 1, self._add
+            more, max(node.least - 1, 0), None if most is None else most - 1, self._rules.add
         )
         items = f"{rest} {following}".strip()
         return _listed(items if node.least else f"({items})?")
 
     def _choice(self, node: Choice, hint: str) -> str:
         """Some of the values in their order: a rule for each place and number of those before."""
-        self._known("space")
+        self._rules.known("ws")
         values = [literal(_as_json(value)) for value in node.values]
         most = len(values) if node.most is None else node.most
 
@@ -265,7 +278,7 @@ class _Writer:
                 for later in range(place, len(values)):
                     tail = name(later + 1, count + 1)
                     if tail is not None:
-                        comma = 'space "," space ' if count else ""
+                        comma = 'ws "," ws ' if count else ""
                         options.append(f"{comma}{values[later]} {tail}".strip())
             if not options:
                 return "" if count >= node.least else None
@@ -276,7 +289,7 @@ class _Writer:
         def name(place: int, count: int) -> str | None:
             if (place, count) not in known:
                 body = rest(place, count)
-                known[place, count] = self._add(f"{hint}-rest", body) if body else body
+                known[place, count] = self._rules.add(f"{hint}-rest", body) if body else body
             return known[place, count]
 
         return _listed(rest(0, 0) or "")
@@ -284,19 +297,21 @@ class _Writer:
     # ---- objects
 
     def _object(self, node: Object, hint: str) -> str:
-        self._known("space")
+        self._rules.known("ws")
         pairs = []
-        for name, value in node.properties.items():
+        last = len(self._order)
+        named = sorted(node.properties.items(), key=lambda item: self._order.get(item[0], last))
+        for name, value in named:
             if not self._has_end(value) and name not in node.required:
                 continue
             label = f"{hint}-{name}"
             key = literal(json.dumps(name, ensure_ascii=False))
-            body = f'{key} space ":" space {self._node(value, label)}'
-            pairs.append((self._add(f"{label}-pair", body), name in node.required))
+            body = f'{key} ws ":" ws {self._node(value, label)}'
+            pairs.append((self._rules.add(f"{label}-pair", body), name in node.required))
         other = self._other(node, hint)
         if node.least == 0 and node.most is None:
-            return f'"{{" space {self._members(pairs, other, hint)} space "}}"'
-        return f'"{{" space {self._counted(node, pairs, other, hint)} space "}}"'
+            return f'"{{" ws {self._members(pairs, other, hint)} ws "}}"'
+        return f'"{{" ws {self._counted(node, pairs, other, hint)} ws "}}"'
 
     def _other(self, node: Object, hint: str) -> str | None:
         """A pair under a further name; it is none of the listed ones."""
@@ -304,15 +319,15 @@ class _Writer:
             return None
         value = self._node(node.others, f"{hint}-other")
         if isinstance(node.names, String) and node.names == String():
-            self._known(CHAR_RULE)
-            key = self._add(f"{hint}-name", _other_names(sorted(node.properties)))
+            self._rules.known(CHAR_RULE)
+            key = self._rules.add(f"{hint}-name", _other_names(sorted(node.properties)))
         else:
             key = self._node(node.names, f"{hint}-name")
-        return self._add(f"{hint}-other-pair", f'{key} space ":" space {value}')
+        return self._rules.add(f"{hint}-other-pair", f'{key} ws ":" ws {value}')
 
     def _members(self, pairs: Sequence[tuple[str, bool]], other: str | None, hint: str) -> str:
         """The pairs in their order, those that are not required left out or not."""
-        comma = 'space "," space '
+        comma = 'ws "," ws '
         tail = f" ({comma}{other})*" if other else ""
         after = [""] * len(pairs) + [tail]  # what follows pair i, when one stands before
         for place in range(len(pairs) - 1, -1, -1):
@@ -320,7 +335,7 @@ class _Writer:
             here = f" {comma}{pair}" if is_required else f" ({comma}{pair})?"
             rest = here + after[place + 1]
             is_long = after[place + 1].strip() and place > 0
-            after[place] = f" {self._add(f'{hint}-rest', rest.strip())}" if is_long else rest
+            after[place] = f" {self._rules.add(f'{hint}-rest', rest.strip())}" if is_long else rest
         options = []
         for place, (pair, is_required) in enumerate(pairs):
             options.append(f"{pair}{after[place + 1]}")
@@ -339,7 +354,7 @@ class _Writer:
 
         def rest(place: int, count: int) -> str | None:
             """What may follow before pair `place`, after `count` pairs; None if nothing can."""
-            comma = 'space "," space ' if count else ""
+            comma = 'ws "," ws ' if count else ""
             if place == len(pairs):
                 return self._others_counted(node, other, count, most)
             pair, is_required = pairs[place]
@@ -353,7 +368,7 @@ class _Writer:
         def name(place: int, count: int) -> str | None:
             if (place, count) not in known:
                 body = rest(place, count)
-                known[place, count] = self._add(f"{hint}-rest", body) if body else body
+                known[place, count] = self._rules.add(f"{hint}-rest", body) if body else body
             return known[place, count]
 
         found = rest(0, 0)
@@ -367,11 +382,11 @@ class _Writer:
             return None  # two further names might be the same
         if other is None or count == most:
             return None if needed else ""
-        more = self._add("more", f'space "," space {other}')
+        more = self._rules.add("more", f'ws "," ws {other}')
         limit = None if node.most is None else most - count
         if count:
-            return repeated(more, needed, limit, self._add)
-        following = repeated(more, 0, None if limit is None else limit - 1, self._add)
+            return repeated(more, needed, limit, self._rules.add)
+        following = repeated(more, 0, None if limit is None else limit - 1, self._rules.add)
         body = f"{other} {following}".strip()
         return body if needed else f"({body})?"
 
@@ -405,7 +420,7 @@ def _maybe(options: Iterable[str]) -> str:
 
 
 def _listed(items: str) -> str:
-    return f'"[" space {items} space "]"' if items else '"[" space "]"'
+    return f'"[" ws {items} ws "]"' if items else '"[" ws "]"'
 
 
 def _other_names(names: Sequence[str]) -> str:
@@ -413,7 +428,7 @@ def _other_names(names: Sequence[str]) -> str:
 
     Names are written without escapes, so that no other spelling of one of `names` can come.
     """
-    plain = '[^"\\\\\\x00-\\x1F\\x7F]'
+    plain = '[^"\\\\\\u0000-\\u001F\\u007F]'
     if not names:
         return f"{_QUOTE} {plain}* {_QUOTE}"
     return f"{_QUOTE} {_leaving(names, plain)} {_QUOTE}"
@@ -427,7 +442,7 @@ def _leaving(names: Sequence[str], plain: str) -> str:
             heads.setdefault(name[0], []).append(name[1:])
     options = []
     taken = "".join(_in_class(head) for head in heads)
-    options.append(f'[^"\\\\\\x00-\\x1F\\x7F{taken}] {plain}*')
+    options.append(f'[^"\\\\\\u0000-\\u001F\\u007F{taken}] {plain}*')
     options += [f"[{_in_class(head)}] {_leaving(rests, plain)}" for head, rests in heads.items()]
     body = f"({' | '.join(options)})"
     return body if "" in names else f"{body}?"
@@ -437,4 +452,4 @@ def _in_class(char: str) -> str:
     code = ord(char)
     if char.isascii() and char.isalnum():
         return char
-    return f"\\x{code:02X}" if code <= 0xFF else f"\\U{code:08X}"  # noqa: PLR2004 - two hex digits
+    return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"  # noqa: PLR2004 - what \\u can spell

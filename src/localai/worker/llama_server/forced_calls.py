@@ -42,10 +42,10 @@ from localai.domain.generation import (
     ToolSpec,
 )
 from localai.domain.parts import Message, Role, Text
+from localai.worker.json_schema.lenient import lenient, relocated
 from localai.worker.llama_server import chunks, requests
 from localai.worker.llama_server.gbnf import Gbnf
 from localai.worker.llama_server.tool_schemas import is_obeyed as is_obeyed_by_engine
-from localai.worker.llama_server.tool_schemas import lenient, relocated
 
 Batches = AsyncGenerator[Sequence[Event], None]
 Stream = Callable[[GenerationRequest, chunks.Translator], Batches]

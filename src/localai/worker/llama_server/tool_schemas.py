@@ -15,9 +15,8 @@ from typing import Any, Final
 
 from localai.domain.errors import Unsupported
 from localai.domain.generation import ToolMode, ToolPolicy, ToolSpec
-from localai.worker.json_schema import SchemaProblem, compile_schema
+from localai.worker.json_schema.lenient import check_strict, inside
 from localai.worker.json_schema.problems import below
-from localai.worker.llama_server.schema_errors import schema_error
 
 _TYPES: Final = frozenset(["object", "array", "string", "number", "integer", "boolean", "null"])
 _COUNTS: Final = ("minLength", "maxLength", "minItems", "maxItems")
@@ -25,7 +24,6 @@ _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _FORMATS: Final = frozenset(["date", "time", "date-time", "uuid"])
 _MOST_REPEATS: Final = 500  # llama.cpp writes them all out, and takes 2000 rules
 _LARGEST_BOUND: Final = 2**62
-_ANY_OBJECT: Final = {"type": "object"}
 # Anchored, and of characters that JSON spells as they are: llama.cpp puts them between quotes.
 _SAFE_PATTERN = re.compile(
     r"\^(?:[A-Za-z0-9 _:;@,/=+*?(){}|-]|\\[.\[\](){}*+?|^$-]|\[[A-Za-z0-9 _.:;@,/=+-]+\])*\$"
@@ -59,7 +57,7 @@ def engine_tool(tool: ToolSpec, policy: ToolPolicy) -> dict[str, Any]:
     cleaner = _Cleaner()
     parameters = cleaner.schema(json.loads(tool.parameters), "")
     if tool.strict:
-        check_strict(tool)
+        check_strict(tool.name, tool.parameters, tool.param)
         if cleaner.unsaid and policy.mode is ToolMode.AUTO:
             raise _not_obeyed(tool, cleaner.unsaid[0])
     function = {"name": tool.name, "description": tool.description, "parameters": parameters}
@@ -73,15 +71,6 @@ def is_obeyed(tool: ToolSpec) -> bool:
     return not cleaner.unsaid
 
 
-def check_strict(tool: ToolSpec) -> None:
-    """Raise RequestError for parameters that no grammar can say."""
-    try:
-        compile_schema(tool.parameters)
-    except SchemaProblem as problem:
-        what = f"The schema of the strict tool {tool.name!r}"
-        raise schema_error(problem, what=what, param=tool.param) from None
-
-
 def _not_obeyed(tool: ToolSpec, pointer: str) -> Unsupported:
     message = (
         f"The schema of the strict tool {tool.name!r} cannot be obeyed at {pointer}: the grammar of "
@@ -89,64 +78,6 @@ def _not_obeyed(tool: ToolSpec, pointer: str) -> Unsupported:
     )
     hint = "Leave it out, send `strict: false`, or require the call with tool_choice."
     return Unsupported(message, feature="tools", hint=hint, param=tool.param or None)
-
-
-def lenient(parameters: str) -> dict[str, Any]:
-    """A tool's parameters without what no grammar can say: as much of the schema as can be obeyed."""
-    schema = json.loads(parameters)
-    removed: set[str] = set()
-    while isinstance(schema, dict):
-        try:
-            compile_schema(json.dumps(schema))
-        except SchemaProblem as problem:
-            pointer = problem.pointer
-            while pointer in removed:  # that was not enough: what it stands in goes, too
-                pointer = pointer.rpartition("/")[0]
-            if not pointer or not _remove(schema, pointer):
-                break
-            removed.add(pointer)
-        else:
-            return schema or _ANY_OBJECT
-    return _ANY_OBJECT
-
-
-def _remove(schema: Any, pointer: str) -> bool:
-    """Take away what stands at `pointer`; False when there is nothing."""
-    *path, last = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
-    holder = schema
-    for part in path:
-        holder = _inside(holder, part)
-    if isinstance(holder, dict) and last in holder:
-        del holder[last]
-        return True
-    if isinstance(holder, list) and last.isdecimal() and int(last) < len(holder):
-        holder[int(last)] = {}
-        return True
-    return False
-
-
-def _inside(holder: Any, part: str) -> Any:
-    if isinstance(holder, dict):
-        return holder.get(part)
-    if isinstance(holder, list) and part.isdecimal() and int(part) < len(holder):
-        return holder[int(part)]
-    return None
-
-
-def relocated(schema: Any, prefix: str) -> Any:
-    """A schema whose references lead below `prefix`, where it stands in another."""
-    if isinstance(schema, list):
-        return [relocated(item, prefix) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: f"#{prefix}{value[1:]}"
-        if key == "$ref" and isinstance(value, str) and value.startswith("#")
-        else value
-        if key in {"const", "enum", "default", "examples"}
-        else relocated(value, prefix)
-        for key, value in schema.items()
-    }
 
 
 class _Cleaner:
@@ -247,7 +178,7 @@ class _Cleaner:
             return False
         found = self._root
         for part in reference[2:].split("/"):
-            found = _inside(found, part)
+            found = inside(found, part)
         return isinstance(found, dict)
 
     def _note_unsaid(self, schema: dict[str, Any], pointer: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from localai.domain.errors import InvalidRequest
 from localai.domain.generation import Grammar
 from localai.engines.manifest import Manifest
-from localai.worker.llama_server.grammar_check import GrammarProblem, parse_grammar
+from localai.worker.grammars.gbnf_check import GrammarProblem, parse_grammar
 from tests.backends.lone import Lone, complete, loaded
 from tests.gguf_maker import make_scripted
 
