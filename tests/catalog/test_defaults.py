@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from localai.catalog.defaults import complete, memory_bytes, over, with_defaults
 from localai.catalog.gguf import GgufFacts, read_gguf
+from localai.catalog.prompts import prompt_templates
 from localai.catalog.spec import ModelSpec
-from localai.domain.errors import ModelFileInvalid
+from localai.domain.errors import ModelFileInvalid, SpecInvalid
 from localai.domain.generation import (
+    MEDIA_MARKER,
     Chat,
     Completion,
     Edit,
@@ -20,10 +22,11 @@ from localai.domain.generation import (
     Grammar,
     JsonValue,
     PlainText,
+    Prompt,
     Sampling,
     ToolSpec,
 )
-from localai.domain.parts import Message, Role, Text
+from localai.domain.parts import Media, MediaKind, Message, Role, Text
 from localai.hardware import Hardware
 from tests.gguf_maker import make_tiny_llama
 
@@ -95,6 +98,25 @@ def test_a_completion_stays_as_it_is() -> None:
     prompt = Completion(text="Once")
     spec = ModelSpec(name="m", system_prompt="S")
     assert with_defaults(replace(CHAT, prompt=prompt), spec).prompt is prompt
+
+
+def test_media_go_with_the_prompt_that_has_their_places() -> None:
+    picture = Media(kind=MediaKind.IMAGE, media_type="image/png", data=b"1")
+    look = Message(role=Role.USER, parts=(Text(text="Look"), picture))
+    asked = replace(CHAT, prompt=Chat(messages=(look, USER)))
+
+    def prompt(**section: str) -> Prompt:
+        spec = ModelSpec(name="m", origin="m.yaml:1", templates=prompt_templates(section))
+        return with_defaults(asked, spec).prompt
+
+    kept = prompt(chat="{{.Input}}|")
+    assert kept == Completion(text=f"{MEDIA_MARKER}Look\nHi|", is_chat=True, media=(picture,))
+    with pytest.raises(SpecInvalid, match="0 places for 1") as failed:
+        prompt(chat_message="{{.RoleName}}")
+    assert "m.yaml:1" in failed.value.sentence
+    with pytest.raises(SpecInvalid, match="2 places for 1"):
+        prompt(chat="{{.Input}}{{.Input}}")
+    assert with_defaults(asked, ModelSpec(name="m")).prompt == asked.prompt
 
 
 def test_effort_and_grammar_of_the_file_are_defaults() -> None:

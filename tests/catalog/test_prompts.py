@@ -12,13 +12,15 @@ import yaml
 from localai.catalog.gotemplate import Template
 from localai.catalog.prompts import (
     PromptTemplates,
+    media_of,
     prompt_templates,
     render_chat,
     render_completion,
     render_edit,
 )
-from localai.domain.errors import InvalidRequest, SpecInvalid
+from localai.domain.errors import InvalidRequest, SpecInvalid, Unsupported
 from localai.domain.generation import (
+    MEDIA_MARKER,
     Chat,
     Completion,
     Edit,
@@ -331,10 +333,44 @@ def test_media_are_marked() -> None:
     assert render_chat(chat(first, second), templates()) == (
         "<__media__><__media__>[vid-0]see\n[vid-1]and"
     )
-    source = "{{range .Images}}[img-{{add1 .ID}}]{{end}}{{range .Audio}}[a{{.ID}}]{{end}}{{.Text}}"
-    found = templates(multimodal=source)
     talk = chat(said(Role.USER, IMAGE, "a"), said(Role.USER, IMAGE, IMAGE, AUDIO, "b"), USER)
-    assert render_chat(talk, found) == "[img-1]a\n[img-2][img-3][a0]b\nHello!"
+    each = (
+        "{{range .Audio}}<s{{.ID}}><__media__>{{end}}{{range .Images}}<i{{.ID}}><__media__>{{end}}"
+    )
+    assert render_chat(talk, templates(multimodal=each + "{{.Text}}")) == (
+        "<i0><__media__>a\n<s0><__media__><i1><__media__><i2><__media__>b\nHello!"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "rendered"),
+    [
+        ("{{.Text}}:{{range .Audio}}[audio-{{.ID}}]{{end}}{{range .Images}}[img-{{.ID}}]{{end}}", "b:@@"),
+        ("<{{.Text}}>", "@@<b>"),
+        ("{{.Text}}<__media__>,<__media__>", "b@,@"),
+    ],
+)  # fmt: skip
+def test_each_medium_has_one_place(source: str, rendered: str) -> None:
+    talk = chat(said(Role.USER, IMAGE, "b", AUDIO))
+    made = render_chat(talk, templates(multimodal=source))
+    assert made.replace(MEDIA_MARKER, "@") == rendered
+
+
+def test_a_text_that_looks_like_a_place_is_none() -> None:
+    look = said(Role.USER, IMAGE, f"what is {MEDIA_MARKER} or [img-0]?")
+    for found in (templates(), templates(multimodal=f"{MEDIA_MARKER}{{{{.Text}}}}")):
+        made = render_chat(chat(look), found)
+        assert made == f"{MEDIA_MARKER}what is <__media__ > or [img-0]?"
+    words = said(Role.USER, f"what is {MEDIA_MARKER}?")
+    assert render_chat(chat(words), templates()) == f"what is {MEDIA_MARKER}?"
+
+
+def test_media_come_in_the_order_of_their_places() -> None:
+    other = Media(kind=MediaKind.IMAGE, media_type="image/png", data=b"2")
+    talk = Chat(messages=(said(Role.USER, IMAGE, "a", AUDIO), USER, said(Role.USER, other)))
+    assert media_of(talk) == (AUDIO, IMAGE, other)
+    with pytest.raises(Unsupported, match="video"):
+        media_of(Chat(messages=(said(Role.USER, VIDEO),)))
 
 
 def test_without_a_template_a_text_is_its_own_prompt() -> None:

@@ -12,10 +12,11 @@ from typing import Any, Final, TypedDict, Unpack
 
 from localai.catalog.families import family_sampling
 from localai.catalog.gguf import GgufFacts
-from localai.catalog.prompts import render_chat, render_completion, render_edit
+from localai.catalog.prompts import media_of, render_chat, render_completion, render_edit
 from localai.catalog.spec import ModelSpec
-from localai.domain.errors import ModelFileInvalid, Unsupported
+from localai.domain.errors import ModelFileInvalid, SpecInvalid
 from localai.domain.generation import (
+    MEDIA_MARKER,
     Chat,
     Completion,
     Edit,
@@ -143,21 +144,26 @@ def _prompt(request: GenerationRequest, spec: ModelSpec) -> Prompt:
             return Completion(text=render_completion(request, templates))
         return prompt
     if templates is not None and templates.renders_chat:
-        _refuse_media(prompt, spec)
+        media = media_of(prompt)
         told = replace(request, prompt=prompt)
         tools = offered_tools(request, function_settings(spec.settings))
-        return Completion(text=render_chat(told, templates, tools=tools), is_chat=True)
+        text = render_chat(told, templates, tools=tools)
+        _check_markers(text, media, spec)
+        return Completion(text=text, is_chat=True, media=media)
     return _with_system(prompt, spec.system_prompt)
 
 
-def _refuse_media(prompt: Chat, spec: ModelSpec) -> None:
-    if any(isinstance(part, Media) for message in prompt.messages for part in message.parts):
-        raise Unsupported(
-            f"The model {spec.name!r} renders conversations with templates of its file, which "
-            "carry no images or sound.",
-            feature="media",
-            param="messages",
-            hint="Set `template.use_tokenizer_template: true` in its file.",
+def _check_markers(text: str, media: tuple[Media, ...], spec: ModelSpec) -> None:
+    """Raise SpecInvalid when an image or sound has no place of its own in the prompt."""
+    places = text.count(MEDIA_MARKER)
+    if media and places != len(media):
+        problem = f"its templates make {places} places for {len(media)} images and sounds"
+        where = f" ({spec.origin})" if spec.origin else ""
+        raise SpecInvalid(
+            f"The prompt of the model {spec.name!r}{where} cannot be made: {problem}.",
+            problems=(f"{spec.origin}: template: {problem}",),
+            hint="`template.chat_message` must print .Content once, and `template.multimodal` "
+            f"{MEDIA_MARKER} for each of them.",
         )
 
 

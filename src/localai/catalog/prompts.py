@@ -7,14 +7,15 @@ own templates; with `use_tokenizer_template` the engine renders messages, and no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from localai.catalog.gotemplate import GoTemplateError, Record, Template, parse
 from localai.catalog.gotemplate.json_text import NotJson, decode, encode
-from localai.domain.errors import InvalidRequest, SpecInvalid
+from localai.domain.errors import InvalidRequest, SpecInvalid, Unsupported
 from localai.domain.generation import (
+    MEDIA_MARKER,
     Chat,
     Completion,
     Edit,
@@ -25,9 +26,7 @@ from localai.domain.generation import (
 from localai.domain.parts import Media, MediaKind, Message, Role, Text, ToolCall, ToolResult
 from localai.wire.functions import FunctionSettings, offered_tools
 
-MEDIA_MARKER: Final = "<__media__>"
-"""Stands for one image or sound, until the engine says what it wants there."""
-
+_OLDER_MARKERS: Final = {MediaKind.IMAGE: "[img-{}]", MediaKind.AUDIO: "[audio-{}]"}
 CALLS_ROLE: Final = "assistant_function_call"
 """The key of `roles` for messages of the assistant that hold calls."""
 
@@ -236,8 +235,26 @@ class _Turn:
     calls: tuple[ToolCall, ...] = ()
 
 
+def media_of(prompt: Chat) -> tuple[Media, ...]:
+    """The media of a conversation in the order of their markers: of each message, sounds first.
+
+    Raises Unsupported for others than images and sounds, which have no marker.
+    """
+    found: list[Media] = []
+    for message in prompt.messages:
+        media = [part for part in message.parts if isinstance(part, Media)]
+        for part in media:
+            if part.kind not in _OLDER_MARKERS:
+                said = f"Templates of model files carry images and sound, but no {part.kind}."
+                raise Unsupported(said, feature=part.kind.value, param="messages")
+        found += sorted(media, key=lambda part: part.kind is not MediaKind.AUDIO)
+    return tuple(found)
+
+
 def _turns(messages: tuple[Message, ...], templates: PromptTemplates) -> Iterator[_Turn]:
     counts = dict.fromkeys(MediaKind, 0)
+    if any(isinstance(part, Media) for message in messages for part in message.parts):
+        messages = tuple(map(_without_markers, messages))
     for message in messages:
         name = message.name or ""
         results = [part for part in message.parts if isinstance(part, ToolResult)]
@@ -249,6 +266,18 @@ def _turns(messages: tuple[Message, ...], templates: PromptTemplates) -> Iterato
         role = _role(message.role, templates.roles, has_calls=bool(calls))
         content = _content(message, counts, templates)
         yield _Turn(role=role, content=content, name=name, calls=calls)
+
+
+def _without_markers(message: Message) -> Message:
+    """A message whose own words cannot be taken for the place of an image."""
+    apart = MEDIA_MARKER.replace(">", " >")
+    parts = tuple(
+        replace(part, text=part.text.replace(MEDIA_MARKER, apart))
+        if isinstance(part, Text | ToolResult)
+        else part
+        for part in message.parts
+    )
+    return replace(message, parts=parts)
 
 
 def _role(role: Role, roles: Mapping[str, str], *, has_calls: bool) -> str:
@@ -279,7 +308,16 @@ def _content(message: Message, counts: dict[MediaKind, int], templates: PromptTe
         ("Video", MediaKind.VIDEO),
     ):
         values[name] = [Record("MultimodalContent", {"ID": i}) for i in ids[kind]]
-    return _rendered(templates.multimodal, Record("MultiModalOptions", values), templates.origin)
+    data = Record("MultiModalOptions", values)
+    content = _rendered(templates.multimodal, data, templates.origin)
+    if MEDIA_MARKER in content:
+        return content
+    for kind, marker in _OLDER_MARKERS.items():
+        for i in ids[kind]:
+            content = content.replace(marker.format(i), MEDIA_MARKER, 1)
+    if MEDIA_MARKER in content:
+        return content
+    return MEDIA_MARKER * (len(ids[MediaKind.AUDIO]) + len(ids[MediaKind.IMAGE])) + content
 
 
 def _plain_turn(turn: _Turn, roles: Mapping[str, str]) -> str:

@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
-from localai.domain.parts import Message
+from localai.domain.parts import Media, Message
+
+CONTEXT_OPTION: Final = "num_ctx"  # in engine_options: the context that a call needs, in tokens
+MEDIA_MARKER: Final = "<__media__>"
+"""Stands for one image or sound in a rendered conversation, until the engine says what it wants there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +30,15 @@ class Completion:
     """Raw text, or token ids, to go on from; with `suffix`, the gap before it is filled.
 
     `is_chat`: the text is a conversation that is rendered already, so the answer is one of an
-    assistant, in which thinking and calls are found.
+    assistant, in which thinking and calls are found. `media` are its images and sounds, in the
+    order of the places that MEDIA_MARKER holds for them.
     """
 
     text: str | None = None
     token_ids: tuple[int, ...] | None = None
     suffix: str | None = None
     is_chat: bool = False
+    media: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -234,6 +234,7 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
         token_ids=None if token_ids is None else list(token_ids),
         suffix=completion.suffix,
         is_chat=completion.is_chat,
+        media=[_part_to_wire(part) for part in completion.media],
         sampling=sampling,
         logit_bias=dict(logit_bias),
         max_tokens=request.max_tokens,
@@ -270,7 +271,11 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
     else:
         token_ids = None if call.token_ids is None else tuple(call.token_ids)
         prompt = Completion(
-            text=call.text, token_ids=token_ids, suffix=call.suffix, is_chat=call.is_chat
+            text=call.text,
+            token_ids=token_ids,
+            suffix=call.suffix,
+            is_chat=call.is_chat,
+            media=tuple(map(_media_from_wire, call.media)),
         )
     return GenerationRequest(
         model="",
@@ -370,12 +375,14 @@ def _part_from_wire(part: w.WirePart) -> Part:
         case "tool_result":
             return ToolResult(call_id=part.call_id, text=part.text, is_error=part.is_error)
         case "media":
-            return Media(
-                kind=MediaKind(part.media_kind), media_type=part.media_type, data=part.data
-            )
+            return _media_from_wire(part)
         case other:
             message = f"unknown part type {other!r}"
             raise ValueError(message)
+
+
+def _media_from_wire(part: w.WirePart) -> Media:
+    return Media(kind=MediaKind(part.media_kind), media_type=part.media_type, data=part.data)
 
 
 def to_builtins(value: Any) -> Any:

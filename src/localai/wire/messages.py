@@ -118,6 +118,7 @@ class GenerateCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     token_ids: list[int] | None = None
     suffix: str | None = None
     is_chat: bool = False
+    media: list[WirePart] = []
     sampling: dict[str, Any] = {}
     logit_bias: dict[int, float] = {}
     max_tokens: int | None = None

@@ -10,6 +10,7 @@ from localai.dialects.json_body import json_object
 from localai.dialects.ollama.requests import MOST_STOPS, GenerationBody, Options
 from localai.domain.errors import InvalidRequest
 from localai.domain.generation import (
+    CONTEXT_OPTION,
     GenerationRequest,
     JsonSchema,
     JsonValue,
@@ -20,8 +21,6 @@ from localai.domain.generation import (
 )
 
 REASONING_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-CONTEXT_OPTION = "num_ctx"  # in engine_options: the context size that this call needs, in tokens
-
 _EFFORT_OF_TRUE = "medium"
 
 

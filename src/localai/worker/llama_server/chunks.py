@@ -164,10 +164,7 @@ def to_error(error: EngineError) -> LocalAIError:
             f"{wrong[1]} is no token id of this model, which has {wrong[2]} tokens.", param="tokens"
         )
     if "input is not supported" in error.message:  # an image or sound, which needs an mmproj
-        what = error.message.partition(" input is not supported")[0]
-        message = f"This model takes no {what}."
-        hint = "Name its projector as `mmproj` in the model file, or use a model that takes it."
-        return Unsupported(message, feature=what, hint=hint, param="messages")
+        return takes_no(error.message.partition(" input is not supported")[0])
     if "Failed to load image or audio" in error.message:
         message = "An image or sound in the request cannot be read: it is damaged, or llama.cpp does not know its format."
         hint = "Send PNG, JPEG or WebP, or WAV, MP3 or FLAC."
@@ -181,6 +178,13 @@ def to_error(error: EngineError) -> LocalAIError:
     if error.type == "invalid_request_error" or error.code == 400:  # noqa: PLR2004 - HTTP's "bad request"
         return InvalidRequest(f"The engine refused the request: {error.message}")
     return EngineFailed(f"The engine failed: {error.message}")
+
+
+def takes_no(what: str) -> Unsupported:
+    """The error for an image or sound that the model was not made for, or has no projector for."""
+    message = f"This model takes no {what}."
+    hint = "Name its projector as `mmproj` in the model file, or use a model that takes it."
+    return Unsupported(message, feature=what, hint=hint, param="messages")
 
 
 def body_to_error(status: int, body: bytes) -> LocalAIError:

@@ -21,8 +21,14 @@ from localai.domain.events import (
     FinishReason,
     TokenLogprob,
 )
-from localai.domain.generation import Chat, Completion, GenerationRequest, JsonSchema
-from localai.domain.parts import Text
+from localai.domain.generation import (
+    MEDIA_MARKER,
+    Chat,
+    Completion,
+    GenerationRequest,
+    JsonSchema,
+)
+from localai.domain.parts import MediaKind, Text
 from localai.domain.vectors import (
     DetokenizeRequest,
     Embeddings,
@@ -53,6 +59,7 @@ _LARGEST_VOCABULARY = 2**31  # where the engine does not tell
 _OK = 200
 _FORCE = 1000.0  # added to a logit, this makes a token certain without changing its own probability
 _KNOWN_TAGS = ThinkingTags()
+_MODALITIES = {MediaKind.IMAGE: "vision", MediaKind.AUDIO: "audio"}  # as llama-server calls them
 _chat_decoder = chunks.decoder(chunks.ChatChunk)
 _completion_decoder = chunks.decoder(chunks.CompletionChunk)
 
@@ -88,6 +95,8 @@ class LlamaServer:
         self._context_size = 0  # tokens; `properties` finds it out
         self._tools = ToolPlans(functions or FunctionSettings(), self._post)
         self._vocabulary_size = 0  # `_check_ids` finds it out
+        self._media_marker = MEDIA_MARKER  # what stands for an image; `properties` finds it out
+        self._modalities: dict[str, bool] = {}
         self._shows_format = False  # whether the template writes a schema into the prompt
         self._forced_calls = ForcedCalls(self._stream, self._post)
         self._thinking = Thinking(thinking, self._post)
@@ -105,6 +114,8 @@ class LlamaServer:
         self._context_size = properties["default_generation_settings"]["n_ctx"]
         known = properties.get("chat_template_caps", {})
         self._tools.knows_tools = bool(known.get("supports_tools", True))
+        self._media_marker = properties.get("media_marker") or MEDIA_MARKER
+        self._modalities = properties.get("modalities", {})
         self._shows_format = "response_format" in properties.get("chat_template", "")
         if self._purpose is Purpose.GENERATE and properties.get("chat_template"):
             await self._thinking.look_at_template()
@@ -169,11 +180,19 @@ class LlamaServer:
                 return "/v1/chat/completions", requests.chat_body(request, messages)
             case Completion() as prompt:
                 path = "/completion" if prompt.suffix is None else "/infill"
+                self._check_media(prompt)
                 shown = self._thinking.tags_in(prompt)
-                return path, requests.completion_body(request, prompt, shown=shown)
+                marker = self._media_marker
+                return path, requests.completion_body(request, prompt, shown=shown, marker=marker)
             case other:
                 message = f"llama.cpp takes chats and completions, not {type(other).__name__}."
                 raise Unsupported(message, feature="prompt")
+
+    def _check_media(self, prompt: Completion) -> None:
+        """Raise Unsupported for what the engine would fail on without a word of which it was."""
+        for part in prompt.media:
+            if not self._modalities.get(_MODALITIES.get(part.kind, ""), False):
+                raise chunks.takes_no(part.kind.value)
 
     async def _stream(
         self, request: GenerationRequest, translator: chunks.Translator
@@ -204,15 +223,18 @@ class LlamaServer:
             raise EngineFailed(message, hint="Look at the worker's log.")
 
     async def count(self, request: GenerationRequest) -> TokenCount:
-        """The tokens of the prompt that `request` makes, as the model's template renders it."""
+        """The tokens of the prompt that `request` makes, as rendered, without its images and sounds."""
         request = self._tools.told(request)
         prompt = request.prompt
         if isinstance(prompt, Chat):
             body = requests.chat_body(request, prompt.messages)
-            prompt = Completion(text=(await self._post("/apply-template", body))["prompt"])
+            text = (await self._post("/apply-template", body))["prompt"]
+            prompt = Completion(text=text.replace(self._media_marker, ""))
         if not isinstance(prompt, Completion):
             message = f"llama.cpp takes chats and completions, not {type(prompt).__name__}."
             raise Unsupported(message, feature="prompt")
+        if prompt.media:
+            prompt = Completion(text=(prompt.text or "").replace(MEDIA_MARKER, ""))
         return TokenCount(prompt_tokens=len(await self._tokens(prompt)))
 
     async def embed(self, request: EmbedRequest) -> Embeddings:

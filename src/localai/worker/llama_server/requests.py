@@ -10,13 +10,23 @@ from typing import Any, assert_never
 
 from localai.domain.errors import InvalidRequest
 from localai.domain.generation import (
+    MEDIA_MARKER,
     Completion,
     GenerationRequest,
     PlainText,
     Sampling,
     ToolMode,
 )
-from localai.domain.parts import Media, Message, Reasoning, Role, Text, ToolCall, ToolResult
+from localai.domain.parts import (
+    Media,
+    MediaKind,
+    Message,
+    Reasoning,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from localai.worker.llama_server.sound import checked_sound
 from localai.worker.llama_server.tool_schemas import engine_tool
 
@@ -104,11 +114,16 @@ def chat_body(request: GenerationRequest, messages: tuple[Message, ...]) -> dict
 
 
 def completion_body(
-    request: GenerationRequest, prompt: Completion, *, shown: Sequence[str] = ()
+    request: GenerationRequest,
+    prompt: Completion,
+    *,
+    shown: Sequence[str] = (),
+    marker: str = MEDIA_MARKER,
 ) -> dict[str, Any]:
     """A body for `/completion`, or for `/infill` when the prompt has a suffix.
 
-    `shown` are control tokens that shall stand in the text when the model says them.
+    `shown` are control tokens that shall stand in the text when the model says them; `marker` is
+    what the server wants where the prompt's media belong.
     """
     body = _common_body(request)
     preserved = [*shown, *json.loads(request.engine_options.get(PRESERVED, "[]"))]
@@ -117,6 +132,10 @@ def completion_body(
     body["response_fields"] = _FIELDS
     if prompt.suffix is not None:
         body |= {"input_prefix": prompt.text or "", "input_suffix": prompt.suffix, "prompt": ""}
+    elif prompt.media:
+        text = (prompt.text or "").replace(MEDIA_MARKER, marker)
+        data = [base64.b64encode(_checked(part)).decode() for part in prompt.media]
+        body["prompt"] = {"prompt_string": text, "multimodal_data": data}
     else:
         body["prompt"] = (
             list(prompt.token_ids) if prompt.token_ids is not None else prompt.text or ""
@@ -218,17 +237,20 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _media(part: Media) -> dict[str, Any]:
-    match part.kind.value:
-        case "image":
-            data = base64.b64encode(part.data).decode()
-            return {
-                "type": "image_url",
-                "image_url": {"url": f"data:{part.media_type};base64,{data}"},
-            }
-        case "audio":
-            data = base64.b64encode(checked_sound(part.data)).decode()
-            form = "mp3" if "mp3" in part.media_type or "mpeg" in part.media_type else "wav"
-            return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+    data = base64.b64encode(_checked(part)).decode()
+    if part.kind is MediaKind.IMAGE:
+        return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}}
+    form = "mp3" if "mp3" in part.media_type or "mpeg" in part.media_type else "wav"
+    return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+
+
+def _checked(part: Media) -> bytes:
+    """The bytes of an image or sound that llama.cpp takes."""
+    match part.kind:
+        case MediaKind.IMAGE:
+            return part.data
+        case MediaKind.AUDIO:
+            return checked_sound(part.data)
         case other:
-            message = f"llama.cpp takes images and sound, not {other}."
+            message = f"llama.cpp takes images and sound, not {other.value}."
             raise InvalidRequest(message, param="messages")
