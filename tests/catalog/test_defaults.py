@@ -255,6 +255,33 @@ def test_the_context_size_follows_its_rules(facts: GgufFacts) -> None:
     assert context(trained, disable_guessing=True) == 3000
 
 
+def test_a_caller_gets_more_context_where_nobody_set_it(facts: GgufFacts) -> None:
+    trained = replace(facts, context_length=20_000)
+    assert context(trained, asked_context=12_000) == 12_000
+    assert context(trained, asked_context=30_000) == 20_000
+    assert context(trained, asked_context=100) == 8192
+    assert context(trained, {"context_size": 512}, asked_context=12_000) == 512
+    assert context(trained, context_size=1024, asked_context=12_000) == 1024
+    assert context(trained, disable_guessing=True, asked_context=5000) == 5000
+    assert context(replace(facts, context_length=0), asked_context=9000) == 9000
+
+
+def test_a_caller_gets_as_much_context_as_the_memory_holds(facts: GgufFacts) -> None:
+    light = replace(facts, size_bytes=0)
+    spec = ModelSpec(name="m")
+
+    def given(room: int, asked: int) -> int:
+        free = memory_bytes(spec, light, room)
+        hardware = Hardware(cores=1, memory_bytes=free, available_bytes=free)
+        done = complete(spec, light, hardware, asked_context=asked).settings
+        return int(done["context_size"])
+
+    assert given(20_000, 20_000) == 20_000
+    assert given(20_000, 21_500) == 21_500 - 2 * 1024
+    assert given(8_200, 20_000) == 8192
+    assert given(4_500, 20_000) == 4096
+
+
 @pytest.mark.parametrize(
     ("share", "expected"), [(1.0, 8192), (0.99, 6144), (0.7, 4096), (0.45, 2048), (0.01, 2048)]
 )

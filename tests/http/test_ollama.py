@@ -25,6 +25,7 @@ WEATHER = {
 }
 CALL = ["<tool_call>\n", '{"name": "', "get_weather", '", "arguments": {"', 'city": "', "Rome"]
 CALL += ['"}}\n', "</tool_call>"]
+FIXED = "name: fixed\ncontext_size: 512\nparameters: {model: held.gguf}\n"
 ASK = [{"role": "user", "content": "hello"}]
 
 
@@ -35,6 +36,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     make_scripted(folder / "talker.gguf", ["One", " two", " three"])
     make_scripted(folder / "caller.gguf", CALL, template=HERMES)
     make_bert(folder / "embedder.gguf")
+    for name in ("roomy", "held"):
+        make_scripted(folder / f"{name}.gguf", ["Yes"], context_length=20_000)
+    (folder / "fixed.yaml").write_text(FIXED)
     with LiveServer(folder) as running:
         yield running
 
@@ -100,8 +104,8 @@ def test_an_answer_obeys_a_schema(client: ollama.Client) -> None:
 def test_models_are_listed_shown_loaded_and_unloaded(
     client: ollama.Client, server: LiveServer
 ) -> None:
-    names = {model.model for model in client.list().models}
-    assert names == {"talker:latest", "caller:latest", "embedder:latest"}
+    names = {(model.model or "").removesuffix(":latest") for model in client.list().models}
+    assert names == {"talker", "caller", "embedder", "roomy", "fixed"}
     shown = client.show("talker:latest")
     assert shown.details is not None
     assert (shown.details.family, shown.details.format) == ("llama", "gguf")
@@ -127,6 +131,45 @@ def test_a_model_leaves_after_its_time(client: ollama.Client) -> None:
     )
 
 
+def _context(client: ollama.Client, model: str) -> int:
+    (found,) = [running for running in client.ps().models if running.name == f"{model}:latest"]
+    return found.context_length or 0
+
+
+def test_a_call_gets_the_context_it_asks_for(client: ollama.Client, server: LiveServer) -> None:
+    client.chat("roomy", ASK, options={"num_ctx": 100})
+    assert _context(client, "roomy") == 8192
+    assert client.chat("roomy", ASK, options={"num_ctx": 12_000}).message.content == "Yes"
+    grown = _context(client, "roomy")
+    assert 12_000 <= grown < 12_300  # llama.cpp rounds it up
+    for options in ({}, {"num_ctx": 4096}, {"num_ctx": 12_000}):
+        client.chat("roomy", ASK, options=options)
+    assert _context(client, "roomy") == grown
+    assert len(server.workers("roomy")) == 2
+    long = client.generate("roomy", "a" * 9000 + "\n", raw=True)
+    assert long.prompt_eval_count is not None
+    assert long.prompt_eval_count > 9000
+    client.generate("roomy", options={"num_ctx": 500_000})  # an empty prompt only loads
+    assert 20_000 <= _context(client, "roomy") < 20_300
+    assert "asks for 500000 tokens of context; it gets 20000" in server.log
+    client.generate("roomy", keep_alive=0)
+    wait_until(
+        lambda: all(model.name != "roomy:latest" for model in client.ps().models), "unloading"
+    )
+    client.chat("roomy", ASK)
+    assert _context(client, "roomy") == 8192
+
+
+def test_nobody_gets_more_context_than_the_file_says(
+    client: ollama.Client, server: LiveServer
+) -> None:
+    for _ in range(2):
+        client.chat("fixed", ASK, options={"num_ctx": 4096})
+    assert _context(client, "fixed") == 512
+    assert len(server.workers("fixed")) == 1
+    assert server.log.count("Its file sets `context_size`") == 1
+
+
 def test_vectors(client: ollama.Client, server: LiveServer) -> None:
     answer = client.embed("embedder", ["the cat", "paris"])
     assert [len(vector) for vector in answer.embeddings] == [SIZE, SIZE]
@@ -145,3 +188,19 @@ def test_errors_are_ollamas(client: ollama.Client, server: LiveServer) -> None:
     wrong = server.post("/api/chat", {"model": "talker", "messages": 5})
     assert wrong.status == 400
     assert set(wrong.json) == {"error"}
+
+
+def test_texts_that_are_too_long_are_cut_if_the_caller_wants(client: ollama.Client) -> None:
+    long = "the cat " * 500
+    cut = client.embed("embedder", [long, "paris"])
+    assert cut.prompt_eval_count is not None
+    assert 256 < cut.prompt_eval_count < 256 + 10
+    alone = client.embed("embedder", "paris")
+    assert list(cut.embeddings[1]) == pytest.approx(list(alone.embeddings[0]), abs=1e-4)
+    other = client.embed("embedder", long + "paris", truncate=True)
+    assert list(other.embeddings[0]) == pytest.approx(list(cut.embeddings[0]), abs=1e-4)
+    assert len(client.embeddings("embedder", long).embedding) == SIZE
+    with pytest.raises(ollama.ResponseError) as refused:
+        client.embed("embedder", long, truncate=False)
+    assert refused.value.status_code == 400
+    assert "256" in refused.value.error

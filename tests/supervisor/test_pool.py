@@ -226,6 +226,36 @@ def test_a_new_revision_gets_a_new_worker_and_the_old_one_finishes() -> None:
     with_pool(test)
 
 
+def test_who_has_waited_long_does_not_bring_an_old_revision_back() -> None:
+    async def test(pool: Pool) -> None:
+        old = spec(slots=1, delay_s=0.1)
+        calls = [asyncio.create_task(say(pool, old, "a b c d e f")) for _ in range(4)]
+        await until(lambda: "m" in pool.lanes and pool.lanes["m"].running == 1, "the old call")
+        await until(lambda: pool.lanes["m"].waiting == 3, "the queue")
+        assert await say(pool, spec(revision="r2"), "y") == "y"
+        assert await asyncio.gather(*calls) == ["a b c d e f"] * 4
+        worker = pool.lanes["m"].worker
+        assert worker is not None
+        assert worker.revision == "r2"
+
+    launcher = Counting()
+    with_pool(test, launcher=launcher)
+    assert launcher.launched == 2
+
+
+def test_a_revision_that_comes_while_another_loads_gets_its_worker() -> None:
+    async def test(pool: Pool) -> None:
+        first = asyncio.create_task(say(pool, spec(load_s=0.5), "x"))
+        await until(lambda: "m" in pool.lanes and pool.lanes["m"].is_busy, "the start")
+        assert await say(pool, spec(revision="r2"), "y") == "y"
+        worker = pool.lanes["m"].worker
+        assert worker is not None
+        assert worker.revision == "r2"
+        assert await first == "x"
+
+    with_pool(test)
+
+
 def test_the_queue_has_an_end_and_flooding_clients_wait_for_others() -> None:
     async def test(pool: Pool) -> None:
         model = spec(slots=1, delay_s=0.1)

@@ -39,6 +39,7 @@ DEFAULT_BACKEND: Final = "llama-cpp"
 GENERAL_SAMPLING: Final = Sampling(temperature=0.9, top_p=0.95, top_k=40, min_p=0.0)
 
 CONTEXT_STEPS: Final = (8192, 6144, 4096, 2048)
+ASKED_STEP: Final = 1024  # tokens, by which a caller's wish is cut until it fits
 CONTEXT_UNKNOWN: Final = 4096  # when neither the file says nor guessing is wanted
 HEADROOM: Final = 1.2  # computation buffers and allocator loss, on top of weights and cache
 ENTIRE_CONTEXT: Final = -1
@@ -62,9 +63,13 @@ CACHE_BYTES: Final[Mapping[str, float]] = {
 
 
 class AppDefaults(TypedDict, total=False):
-    """What the operator set for all models; None where nothing was set."""
+    """What the operator set for all models; None where nothing was set.
+
+    `asked_context` is what a caller asks for, in tokens: only where nobody has set a size.
+    """
 
     context_size: int | None
+    asked_context: int | None
     threads: int | None
     f16: bool | None
     parallel: int | None
@@ -247,7 +252,8 @@ def _context_size(spec: ModelSpec, facts: GgufFacts, hardware: Hardware, app: Ap
     """Choose the context size of one conversation, in tokens.
 
     The YAML's value counts as it is, then the operator's, then the largest step that the model was
-    trained for and that fits in free memory. -1 stands for the trained length.
+    trained for and that fits in free memory; more than that, if a caller asks for it and it fits.
+    -1 stands for the trained length.
     """
     trained = facts.context_length or CONTEXT_UNKNOWN
     if asked := spec.settings.get("context_size"):
@@ -256,11 +262,16 @@ def _context_size(spec: ModelSpec, facts: GgufFacts, hardware: Hardware, app: Ap
     bounded = facts.context_length > 0 and not is_stretched
     if wanted := app.get("context_size"):
         wanted = trained if wanted == ENTIRE_CONTEXT else wanted
-    elif app.get("disable_guessing"):
-        wanted = CONTEXT_UNKNOWN
+        return min(wanted, trained) if bounded else wanted
+    asked = app.get("asked_context") or 0
+    asked = min(asked, trained) if bounded else asked
+    if app.get("disable_guessing"):
+        usual = min(CONTEXT_UNKNOWN, trained) if bounded else CONTEXT_UNKNOWN
     else:
-        return _largest_fitting(spec, facts, hardware)
-    return min(wanted, trained) if bounded else wanted
+        usual = _largest_fitting(spec, facts, hardware)
+    slots = _told_slots(spec) or 1
+    sizes = range(asked, usual, -ASKED_STEP)
+    return next((size for size in sizes if _fits(spec, facts, hardware, size * slots)), usual)
 
 
 def _largest_fitting(spec: ModelSpec, facts: GgufFacts, hardware: Hardware) -> int:

@@ -19,6 +19,7 @@ from localai.http.body import MEGABYTE, HungUp, read_body
 from localai.http.framing import NDJSON
 from localai.http.generation import GenerationRoute
 from localai.http.one_shot import OneShotRoute
+from localai.inference.generate import prepared
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -63,7 +64,9 @@ class OllamaRoute(GenerationRoute):
     ) -> None:
         services = self._services
         if call.keep_alive_s != 0:
-            await services.pool.load(await services.library.prepare(spec))
+            library, pool = services.library, services.pool
+            complete = await prepared(call.requests[0], spec, library=library, pool=pool)
+            await pool.load(complete)
         if call.keep_alive_s is not None:
             await services.pool.keep(spec.name, call.keep_alive_s)
         named = call.requests[0].model or spec.name

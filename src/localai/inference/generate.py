@@ -28,6 +28,7 @@ from localai.domain.events import (
     Timings,
     Usage,
 )
+from localai.domain.generation import CONTEXT_OPTION
 from localai.domain.stream_rules import StreamRules
 from localai.inference.edits import edited
 
@@ -52,7 +53,7 @@ async def generate(
     """
     rules = StreamRules(request.choices)
     try:
-        complete = await library.prepare(spec, backend=request.backend)
+        complete = await prepared(request, spec, library=library, pool=pool)
         answer = pool.run(complete, with_defaults(request, complete))
         if complete.edits is not None:
             answer = edited(answer, complete.edits, origin=complete.origin)
@@ -71,6 +72,20 @@ def _blamed(error: LocalAIError, request: GenerationRequest) -> LocalAIError:
         return error
     message = f"backend is {request.backend[:40]!r}, which cannot run this model: {error.message}"
     return InvalidRequest(message, param="backend", hint=error.hint)
+
+
+async def prepared(
+    request: GenerationRequest, spec: ModelSpec, *, library: Library, pool: Pool
+) -> ModelSpec:
+    """`spec` as `request` wants it: with its engine, and with a context of at least its size.
+
+    A larger context stays as long as the model is loaded. Raises ModelFileInvalid,
+    BackendNotInstalled.
+    """
+    if not pool.is_in_use(spec.name):
+        library.forget_context(spec.name)
+    asked = int(request.engine_options.get(CONTEXT_OPTION, 0))
+    return await library.prepare(spec, backend=request.backend, context_size=asked)
 
 
 def generate_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from localai.catalog.defaults import (
@@ -12,6 +12,7 @@ from localai.catalog.defaults import (
     AppDefaults,
     complete,
     complete_without_facts,
+    memory_bytes,
 )
 from localai.catalog.file_kinds import GGUF, kinds_of
 from localai.catalog.gguf import GgufFacts, read_gguf
@@ -55,6 +56,26 @@ class Engines(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A model whose context a request has made larger, or tried to."""
+
+    asked: int
+    spec: ModelSpec
+
+
+def _context_of(spec: ModelSpec) -> int:
+    return int(spec.settings.get("context_size") or 0)
+
+
+def _why_less(spec: ModelSpec, app: AppDefaults) -> str:
+    if spec.settings.get("context_size"):
+        return "Its file sets `context_size`."
+    if app.get("context_size"):
+        return "The server's --context-size is the most."
+    return "It was trained for no more, or the memory holds no more."
+
+
 class Library:
     """Finds models. Specs are completed once per revision, off the event loop."""
 
@@ -74,6 +95,7 @@ class Library:
         self._completed: dict[str, ModelSpec] = {}
         self._facts: dict[str, tuple[str, GgufFacts]] = {}
         self._able: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._grown: dict[str, Grown] = {}
         self._reported: frozenset[str] = frozenset()
 
     def catalog(self) -> Catalog:
@@ -158,16 +180,32 @@ class Library:
         self._facts[spec.name] = (spec.revision, found)
         return found
 
-    async def prepare(self, spec: ModelSpec, *, backend: str | None = None) -> ModelSpec:
+    async def prepare(
+        self, spec: ModelSpec, *, backend: str | None = None, context_size: int = 0
+    ) -> ModelSpec:
         """`spec` without gaps; `backend` is the engine a request wants instead of the model's own.
 
-        Raises ModelFileInvalid when its weights cannot be used, BackendNotInstalled for the model's
-        own engine, InvalidRequest for a `backend` that does not exist.
+        `context_size` is what a request wants of the context, in tokens. It is kept for all that
+        follow, until `forget_context`. Raises ModelFileInvalid when its weights cannot be used,
+        BackendNotInstalled for the model's own engine, InvalidRequest for a `backend` that does not
+        exist.
         """
         completed = self._completed.get(spec.name)
         if completed is None or completed.revision != spec.revision:
             completed = await asyncio.to_thread(self._complete, spec)
             self._completed[spec.name] = completed
+            self._grown.pop(spec.name, None)
+        grown = self._grown.get(spec.name)
+        if context_size > (grown.asked if grown else _context_of(completed)):
+            now = grown.spec if grown else completed
+            found = Grown(
+                context_size, await asyncio.to_thread(self._grow, spec, now, context_size)
+            )
+            others = self._grown.get(spec.name)  # who asked for more, meanwhile
+            grown = others if others and others.asked > context_size else found
+            self._grown[spec.name] = grown
+        if grown is not None:
+            completed = grown.spec
         if backend:
             other = self._asked(backend)
             if other != self._engines.manifest.find(completed.backend or ""):
@@ -180,6 +218,34 @@ class Library:
             return self._engines.manifest.find(backend)
         except BackendNotInstalled as error:  # the caller's word, not the operator's
             raise InvalidRequest(error.message, param="backend", hint=error.hint) from None
+
+    def forget_context(self, name: str) -> None:
+        """Give a model its usual context again: called while it is not loaded."""
+        self._grown.pop(name, None)
+
+    def _grow(self, spec: ModelSpec, now: ModelSpec, asked: int) -> ModelSpec:
+        """`now` with a context of `asked` tokens, or as many as file, training and memory allow."""
+        entry = self._backend(spec)
+        if spec.model_path is None or (entry is not None and GGUF not in entry.formats):
+            return now
+        facts, hardware = read_gguf(spec.model_path), self._probe()
+        size = _context_of(now)
+        if hardware.available_bytes:  # what the worker holds now is free when its successor loads
+            held = memory_bytes(now, facts, size * int(now.settings.get("parallel") or 1))
+            free = hardware.available_bytes + max(0, held - memory_bytes(now, facts, 0))
+            hardware = replace(hardware, available_bytes=free)
+        with_engine = replace(spec, settings={**self._engine_defaults, **spec.settings})
+        app: AppDefaults = {**self._app, "asked_context": asked}
+        found = complete(with_engine, facts, hardware, **app)
+        reached = max(size, _context_of(found))
+        if reached < asked:
+            _log.info(
+                "%s: a request asks for %d tokens of context; it gets %d. %s",
+                spec.origin or spec.name, asked, reached, _why_less(spec, self._app),
+            )  # fmt: skip
+        if reached == size:
+            return now
+        return replace(found, revision=f"{spec.revision}+{reached}")
 
     def _complete(self, spec: ModelSpec) -> ModelSpec:
         entry = self._backend(spec)

@@ -80,6 +80,7 @@ class Lane:
         self._starting: asyncio.Task[Worker] | None = None
         self._retired: set[asyncio.Task[None]] = set()
         self._typical_s = _FIRST_GUESS_S
+        self._newest: ModelSpec | None = None  # what a fresh worker is made from
         self._closed = False
 
     @property
@@ -108,7 +109,7 @@ class Lane:
         for _ in range(_TRIES):
             try:
                 async with (
-                    self._place(spec, client) as current,
+                    self._place(client) as current,
                     aclosing(current.run(begin)) as batches,
                 ):
                     async for batch in batches:
@@ -123,7 +124,7 @@ class Lane:
         self._admit(spec)
         for _ in range(_TRIES):
             try:
-                async with self._place(spec, client) as current:
+                async with self._place(client) as current:
                     return await current.call(task, request)
             except WorkerGone:
                 continue
@@ -136,19 +137,34 @@ class Lane:
 
     async def ensure_ready(self, spec: ModelSpec) -> Worker:
         """The worker of `spec`, started if need be; all callers share one start."""
-        if self._closed:
-            raise ShuttingDown
-        current = self.worker
-        if current is not None and not current.ended.is_set() and not current.is_stopping:
-            if current.revision == spec.revision:
-                return current
-            _log.info(
-                "the files of %s have changed; its next requests go to a fresh worker", self.name
-            )
-            _ = self._retire(current, drain_s=self._patience.stall_s or _RETRY_LIMIT_S)
-        if self._starting is None or self._starting.done():
-            self._starting = asyncio.create_task(self._start(spec))
-        return await asyncio.shield(self._starting)
+        self._newest = spec
+        return await self._ready()
+
+    async def _ready(self) -> Worker:
+        """The worker of the newest spec: who has waited long does not bring an older one back."""
+        while True:
+            if self._closed:
+                raise ShuttingDown
+            spec = self._wanted()
+            current = self.worker
+            if current is not None and not current.ended.is_set() and not current.is_stopping:
+                if current.revision == spec.revision:
+                    return current
+                _log.info(
+                    "the files of %s, or the context asked of it, have changed; its next requests "
+                    "go to a fresh worker",
+                    self.name,
+                )
+                _ = self._retire(current, drain_s=self._patience.stall_s or _RETRY_LIMIT_S)
+            if self._starting is None or self._starting.done():
+                self._starting = asyncio.create_task(self._start(spec))
+            started = await asyncio.shield(self._starting)
+            if started.revision == self._wanted().revision:
+                return started
+
+    def _wanted(self) -> ModelSpec:
+        assert self._newest is not None, "every call brings one"
+        return self._newest
 
     def expires_in_s(self, *, now_s: float) -> float | None:
         """Seconds until an idle worker is unloaded because a caller wanted so; None means never."""
@@ -182,13 +198,14 @@ class Lane:
             expected_s = self._typical_s * max(1, self.waiting) / slots
             retry_s = spec.retry_after_s or min(max(1.0, expected_s), _RETRY_LIMIT_S)
             raise QueueFull(self.name, limit=limit, retry_after_s=retry_s)
+        self._newest = spec
 
     @contextlib.asynccontextmanager
-    async def _place(self, spec: ModelSpec, client: str) -> AsyncIterator[Worker]:
+    async def _place(self, client: str) -> AsyncIterator[Worker]:
         """A place in a ready worker, given back in the end."""
         self.waiting += 1
         try:
-            current = await self._acquire(spec, client)
+            current = await self._acquire(client)
         finally:
             self.waiting -= 1
         began_s = time.monotonic()
@@ -198,9 +215,9 @@ class Lane:
             current.queue.release()
             self._typical_s += _SMOOTHING * (time.monotonic() - began_s - self._typical_s)
 
-    async def _acquire(self, spec: ModelSpec, client: str) -> Worker:
+    async def _acquire(self, client: str) -> Worker:
         while True:
-            current = await self.ensure_ready(spec)
+            current = await self._ready()
             try:
                 await current.queue.acquire(client)
             except WorkerGone:

@@ -74,6 +74,11 @@ class Pool:
         """Have the model ready before the first request. Raises LocalAIError."""
         return (await self._lane(spec.name).ensure_ready(spec)).facts
 
+    def is_in_use(self, name: str) -> bool:
+        """Whether a worker of the model is loaded, or about to be."""
+        lane = self._lanes.get(name)
+        return lane is not None and (lane.worker is not None or lane.is_busy)
+
     async def keep(self, name: str, keep_s: float) -> None:
         """Unload an idle model after `keep_s` seconds from now on; 0 does it at once, inf never."""
         lane = self._lanes.get(name)

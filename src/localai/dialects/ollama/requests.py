@@ -42,7 +42,9 @@ class Options(msgspec.Struct, kw_only=True):
     ] = None
     num_ctx: Annotated[
         int | None,
-        limits("No effect: the model file sets the context", 1, INT32_MAX),
+        limits(
+            "Tokens of context that the call needs; the model is loaded anew for more", 1, INT32_MAX
+        ),
     ] = None
     num_keep: Annotated[
         int | None,
