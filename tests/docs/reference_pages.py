@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from localai.dialects.openai.errors import ERRORS
-from localai.domain import errors
+from localai.domain import errors, source_errors
 from localai.domain.errors import LocalAIError
 from localai.settings import SettingRow, rows
 
+OURS = (errors.__name__, source_errors.__name__)
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 AGAIN = "python -m tests.docs.reference_pages writes the page anew"
 
@@ -103,7 +104,7 @@ def errors_page() -> str:
 
 
 def _leaves(root: type[LocalAIError]) -> Iterator[type[LocalAIError]]:
-    children = [cls for cls in root.__subclasses__() if cls.__module__ == errors.__name__]
+    children = [cls for cls in root.__subclasses__() if cls.__module__ in OURS]
     for child in children:
         yield from _leaves(child)
     if not children:

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
-from localai.domain import errors
+from localai.domain import errors, source_errors
 from localai.domain.error_fields import error_from_fields
 from localai.domain.errors import LocalAIError
+
+OURS = (errors.__name__, source_errors.__name__)
 
 EXAMPLES = [
     errors.InvalidRequest("temperature is 3; it must be between 0 and 2.", param="temperature"),
@@ -44,6 +46,9 @@ EXAMPLES = [
     errors.InstallBusy("whisper"),
     errors.SettingInvalid("--port is abc; it must be a number."),
     errors.ChecksumMismatch("a.gguf differs from what was announced."),
+    source_errors.SourceNotFound("The repository a/b", "does not exist", near=("hf://a/c",)),
+    source_errors.SourceForbidden("The repository a/b", "is gated", hint="Set HF_TOKEN."),
+    source_errors.DownloadFailed("a.gguf", "its server sent nothing for 30 s"),
 ]
 
 
@@ -52,7 +57,7 @@ def tree(root: type[LocalAIError]) -> list[type[LocalAIError]]:
     children = [tree(child) for child in root.__subclasses__()]
     return [
         root,
-        *(cls for found in children for cls in found if cls.__module__ == errors.__name__),
+        *(cls for found in children for cls in found if cls.__module__ in OURS),
     ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from localai.domain.errors import BackendNotInstalled, InstallBusy, InstallFailed
-from localai.engines.install import Step
+from localai.domain.jobs import Step
 from localai.engines.stock import Stock
 from tests.live import PATIENCE_S, clean_environment, wait_until
 from tests.wheels import WORKER, make_wheel, repack

@@ -16,7 +16,7 @@ from localai import settings as settings_table
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
-    from localai.engines.install import Step
+    from localai.domain.jobs import Step
     from localai.engines.plan import InstallPlan
     from localai.engines.stock import Shelf, Stock
 

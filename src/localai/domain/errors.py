@@ -13,6 +13,8 @@
     |  +- FetchFailed          an address in the request gave nothing (address)
     |  +- NotStored            nothing of that id is kept             (what)
     |  +- DocumentUnreadable   a document gives no text               (document)
+    |  +- SourceNotFound       a model's name or address leads nowhere (written, near)
+    |  +- SourceForbidden      a model's source wants a token       (written)
     |  +- BodyIncomplete       the request body stopped coming      (timeout_s)
     |  +- RouteNotFound        nothing is served at that path         (near)
     |  +- MethodNotAllowed     the path wants another method          (allowed)
@@ -24,6 +26,7 @@
     |  +- OutOfMemory          the model does not fit                 (needed_bytes, free_bytes)
     |  +- TimedOut             a stage took too long                  (stage, timeout_s)
     |  +- StorageFull          there is no room for a file            (free_bytes)
+    |  +- DownloadFailed       a file could not be fetched            (name)
     |  +- ShuttingDown         the server is stopping
     +- WorkerError           the engine
     |  +- StartFailed          the worker did not become ready        (log_tail)
@@ -40,7 +43,8 @@
        +- ChecksumMismatch     a download differs from what was announced
 
 A message says what happened, the value and the limit; `hint` says what to do next. `kind` is
-stable: dialects map it to a status, and it crosses the wire together with `fields`.
+stable: dialects map it to a status, and it crosses the wire together with `fields`. Those about
+where models come from are in `source_errors`.
 """
 
 from __future__ import annotations
@@ -346,7 +350,7 @@ class TimedOut(CapacityError):
 
 
 class StorageFull(CapacityError):
-    """The disk has no room for an uploaded file. Sizes in bytes."""
+    """The disk has no room for a file. Sizes in bytes."""
 
     kind = "storage_full"
 

@@ -8,6 +8,19 @@ from enum import StrEnum
 from localai.domain.errors import LocalAIError
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a job is. `total_bytes` is 0 while nobody knows; `text` says what is done now.
+
+    `left_s` is how long it will take at the present speed, None while nobody knows.
+    """
+
+    text: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+    left_s: float | None = None
+
+
 class JobState(StrEnum):
     """Where a job stands; the last three are final."""
 

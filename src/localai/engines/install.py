@@ -15,7 +15,6 @@ import signal
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +22,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from localai.domain.errors import InstallBusy, InstallFailed
+from localai.domain.jobs import Step
 from localai.engines.environments import Installed, Receipt, interpreter
 from localai.engines.plan import TORCH_BUILDS, WORKER_PACKAGES, InstallPlan
 
@@ -48,15 +48,6 @@ _PIP_SETTINGS: Final = {
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
     "PIP_CERT": "SSL_CERT_FILE",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How far an install is. `total_bytes` is 0 while nobody knows; `text` says what is done now."""
-
-    text: str
-    done_bytes: int = 0
-    total_bytes: int = 0
 
 
 class Able(msgspec.Struct, frozen=True, kw_only=True):

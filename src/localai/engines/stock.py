@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localai.domain.errors import BackendNotInstalled, LocalAIError
+from localai.domain.jobs import Step
 from localai.engines.environments import Environments, Installed
-from localai.engines.install import Able, Installer, Step
+from localai.engines.install import Able, Installer
 from localai.engines.manifest import Manifest, as_json
 from localai.engines.plan import InstallPlan, choose_variant, make_plan
 from localai.hardware import accelerators

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from localai.dialects import native
 from localai.domain.errors import JobNotFound, LocalAIError
-from localai.engines.install import Step
+from localai.domain.jobs import Step
 from localai.engines.stock import shelf_json
 from localai.http.body import MEGABYTE, read_body
 

@@ -6,10 +6,10 @@ import asyncio
 import uuid
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from localai.domain.errors import LocalAIError
-from localai.domain.jobs import Job, JobState
+from localai.domain.jobs import Job, JobState, Step
 from localai.observe.log import logger
 
 if TYPE_CHECKING:
@@ -17,25 +17,6 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 _KEPT = 200  # finished jobs; the oldest are forgotten
-
-
-class Step(Protocol):
-    """How far a job is."""
-
-    @property
-    def text(self) -> str:
-        """What is done now."""
-        ...
-
-    @property
-    def done_bytes(self) -> int:
-        """Bytes done."""
-        ...
-
-    @property
-    def total_bytes(self) -> int:
-        """Bytes in all, 0 while nobody knows."""
-        ...
 
 
 class Jobs:

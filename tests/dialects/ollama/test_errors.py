@@ -7,12 +7,14 @@ import json
 import pytest
 
 from localai.dialects.ollama.errors import ERRORS, error_body, error_reply
-from localai.domain import errors
+from localai.domain import errors, source_errors
 from localai.domain.errors import LocalAIError
+
+OURS = (errors.__name__, source_errors.__name__)
 
 
 def kinds(root: type[LocalAIError]) -> set[str]:
-    found = set() if root.__module__ != errors.__name__ else {root.kind}
+    found = set() if root.__module__ not in OURS else {root.kind}
     return found.union(*(kinds(child) for child in root.__subclasses__()))
 
 

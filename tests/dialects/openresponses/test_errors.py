@@ -9,13 +9,15 @@ import pytest
 from openai.types.responses import ResponseError
 
 from localai.dialects.openresponses.errors import ERRORS, error_event, error_reply, failure
-from localai.domain import errors
+from localai.domain import errors, source_errors
 from localai.domain.errors import LocalAIError, NotStored
 from localai.state.errors import EventsDropped
 
+OURS = (errors.__name__, source_errors.__name__)
+
 
 def kinds(root: type[LocalAIError]) -> set[str]:
-    found = set() if root.__module__ != errors.__name__ else {root.kind}
+    found = set() if root.__module__ not in OURS else {root.kind}
     return found.union(*(kinds(child) for child in root.__subclasses__()))
 
 

@@ -50,6 +50,8 @@ ERRORS: Mapping[str, ErrorRow] = {
     "file_too_large": ErrorRow(413, "request_too_large"),
     "not_stored": ErrorRow(404, _NOT_FOUND),
     "document_unreadable": ErrorRow(400, _INVALID),
+    "source_not_found": ErrorRow(404, _NOT_FOUND),
+    "source_forbidden": ErrorRow(403, _PERMISSION),
     "not_authorized": ErrorRow(401, "authentication_error"),
     # Too much at once
     "capacity_error": ErrorRow(_OVERLOADED_STATUS, _OVERLOADED),
@@ -58,6 +60,7 @@ ERRORS: Mapping[str, ErrorRow] = {
     "out_of_memory": ErrorRow(_OVERLOADED_STATUS, _OVERLOADED, retry=False),
     "timed_out": ErrorRow(504, "timeout_error"),
     "storage_full": ErrorRow(507, _SERVER, retry=False),
+    "download_failed": ErrorRow(502, _SERVER, retry=False),
     "shutting_down": ErrorRow(_OVERLOADED_STATUS, _OVERLOADED),
     # The engine
     "error": ErrorRow(500, _SERVER),

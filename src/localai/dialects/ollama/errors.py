@@ -23,6 +23,8 @@ ERRORS: Mapping[str, int] = {
     "file_too_large": 413,
     "not_stored": 404,
     "document_unreadable": 400,
+    "source_not_found": 404,
+    "source_forbidden": 403,
     "route_not_found": 404,
     "method_not_allowed": 405,
     "body_incomplete": 408,
@@ -35,6 +37,7 @@ ERRORS: Mapping[str, int] = {
     "out_of_memory": 503,
     "timed_out": 504,
     "storage_full": 507,
+    "download_failed": 502,
     "shutting_down": 503,
     # The engine
     "error": 500,

@@ -46,6 +46,8 @@ ERRORS: Mapping[str, ErrorRow] = {
     "job_not_found": ErrorRow(404, _INVALID, "job_not_found", failure="invalid_prompt"),
     "file_too_large": ErrorRow(413, _INVALID, "file_too_large", failure="invalid_prompt"),
     "document_unreadable": ErrorRow(400, _INVALID, "document_unreadable", failure="invalid_prompt"),
+    "source_not_found": ErrorRow(404, _INVALID, "source_not_found"),
+    "source_forbidden": ErrorRow(403, _INVALID, "source_forbidden"),
     "route_not_found": ErrorRow(404, _INVALID, "route_not_found", failure="invalid_prompt"),
     "method_not_allowed": ErrorRow(405, _INVALID, "method_not_allowed", failure="invalid_prompt"),
     "body_incomplete": ErrorRow(408, _INVALID, "body_incomplete", failure="invalid_prompt"),
@@ -63,6 +65,7 @@ ERRORS: Mapping[str, ErrorRow] = {
     "out_of_memory": ErrorRow(503, _SERVER, "out_of_memory", retry=False),
     "timed_out": ErrorRow(504, _SERVER, "timed_out"),
     "storage_full": ErrorRow(507, _SERVER, "storage_full", retry=False),
+    "download_failed": ErrorRow(502, _SERVER, "download_failed", retry=False),
     "shutting_down": ErrorRow(503, _SERVER, "shutting_down"),
     # The engine
     "error": ErrorRow(500, _SERVER, "error"),
