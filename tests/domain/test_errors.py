@@ -47,6 +47,8 @@ EXAMPLES = [
     errors.SettingInvalid("--port is abc; it must be a number."),
     errors.ChecksumMismatch("a.gguf differs from what was announced."),
     source_errors.SourceNotFound("The repository a/b", "does not exist", near=("hf://a/c",)),
+    source_errors.EntryNotFound("qwen3", near=("qwen3-8b",)),
+    source_errors.GalleryFailed("localai", "cannot be reached"),
     source_errors.SourceForbidden("The repository a/b", "is gated", hint="Set HF_TOKEN."),
     source_errors.DownloadFailed("a.gguf", "its server sent nothing for 30 s"),
 ]

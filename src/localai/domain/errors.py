@@ -4,6 +4,7 @@
     +- RequestError          the caller can fix it
     |  +- InvalidRequest       a field has a wrong value              (param)
     |  +- ModelNotFound        no model of that name                  (model, near)
+    |  +- EntryNotFound        no gallery has a model of that name    (name, near)
     |  +- ModelDisabled        the model's file says `disabled: true` (model)
     |  +- Unsupported          this model or build cannot do that     (feature)
     |  +- ContextTooLong       the prompt does not fit                (limit, requested)
@@ -38,6 +39,7 @@
        +- ModelFileInvalid     a weights file is damaged              (path)
        +- BackendNotInstalled  no engine of that name                 (command)
        +- InstallFailed        an engine could not be installed       (log_tail)
+       +- GalleryFailed        a gallery cannot be read               (gallery, why)
        +- InstallBusy          another process installs it            (backend)
        +- SettingInvalid       a flag, variable or file value is wrong
        +- ChecksumMismatch     a download differs from what was announced

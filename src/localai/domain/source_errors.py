@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from localai.domain.errors import CapacityError, RequestError
+from localai.domain.errors import CapacityError, RequestError, SetupError
 
 
 class SourceNotFound(RequestError):
@@ -45,3 +45,29 @@ class DownloadFailed(CapacityError):
             name=name,
             why=why,
         )
+
+
+class EntryNotFound(RequestError):
+    """No gallery has a model of that name."""
+
+    kind = "entry_not_found"
+
+    def __init__(
+        self, name: str, *, near: tuple[str, ...] = (), problems: tuple[str, ...] = ()
+    ) -> None:
+        meant = f"Did you mean {', '.join(repr(one) for one in near)}? " if near else ""
+        super().__init__(
+            f"No gallery has a model named {name[:200]!r}.",
+            hint=f"{meant}`local-ai models search WORD` looks for one. {' '.join(problems)}".strip(),
+            name=name,
+            near=list(near),
+        )
+
+
+class GalleryFailed(SetupError):
+    """A gallery's index, or a part of it, cannot be had."""
+
+    kind = "gallery_failed"
+
+    def __init__(self, gallery: str, why: str) -> None:
+        super().__init__(f"The gallery {gallery!r} {why}.", gallery=gallery, why=why)
