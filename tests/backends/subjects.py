@@ -108,6 +108,12 @@ SUBJECTS = (
         make=lambda folder: make_bert_folder(folder / "ranker", ranks=True),
         settings={"threads": 1},
     ),
+    Subject(
+        backend="rerankers",
+        tasks=(Task.RERANK,),
+        make=lambda folder: make_bert_folder(folder / "ranker", ranks=True),
+        settings={"threads": 1},
+    ),
 )
 
 

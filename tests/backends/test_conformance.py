@@ -202,35 +202,9 @@ def test_bad_input_is_an_error_or_an_answer(run: RunTest, kept: Kept) -> None:
     run(test)
 
 
-@for_each_engine
-def test_it_unloads(run: RunTest, kept: Kept) -> None:
-    async def test(lone: Lone) -> None:
-        await EXERCISES[kept.subject.tasks[0]].ask(lone)
-        await lone.process.stop(grace_s=20.0)
-        assert await lone.process.exited() == 0
-        assert not is_alive(lone.pid)
-        assert (
-            files_beside(lone.process.endpoint.socket) == []
-        )  # nothing of the engine's lies about
-
-    run(test)
-
-
 def files_beside(socket: str) -> list[Path]:
     """What is in the folder of a worker's socket."""
     return list(Path(socket).parent.iterdir())
-
-
-@for_each_engine
-def test_a_kill_ends_its_calls(run: RunTest, kept: Kept) -> None:
-    async def test(lone: Lone) -> None:
-        call = await long_exercises(kept)[0].begin(lone)
-        os.kill(lone.pid, signal.SIGKILL)
-        with pytest.raises(ConnectionError):
-            await call
-        assert await lone.process.exited() == -signal.SIGKILL
-
-    run(test)
 
 
 def test_calls_leave_no_memory_behind(run: RunTest, kept: Kept) -> None:
@@ -253,21 +227,40 @@ def test_calls_leave_no_memory_behind(run: RunTest, kept: Kept) -> None:
 
 @for_each_engine
 def test_rounds_of_loading_leave_nothing(kept: Kept, runner: asyncio.Runner) -> None:
-    """Each round's worker is as large as the first one's, and this process does not grow either."""
+    """Each round's worker is as large as the first one's, and this process does not grow either.
+
+    A round ends as a server ends a worker; the last one as the system does when memory runs out.
+    """
     subject = kept.subject
     rounds = ROUNDS.get(subject.backend, ROUNDS_ELSEWHERE)
     sizes: list[int] = []
     own: list[int] = []
 
-    async def test() -> None:
-        for _ in range(rounds):
-            async with subject.load(kept.path) as lone:
-                await EXERCISES[subject.tasks[0]].ask(lone)
-                sizes.append(lone.process.memory_bytes() or 0)
+    async def test(end: Callable[[Lone], Coroutine[Any, Any, None]]) -> None:
+        async with subject.load(kept.path) as lone:
+            await EXERCISES[subject.tasks[0]].ask(lone)
+            sizes.append(lone.process.memory_bytes() or 0)
+            await end(lone)
             assert not is_alive(lone.pid)
-            own.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        own.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
-    runner.run(test())
+    async def unload(lone: Lone) -> None:
+        await lone.process.stop(grace_s=PATIENCE_S)
+        assert await lone.process.exited() == 0
+        assert (
+            files_beside(lone.process.endpoint.socket) == []
+        )  # nothing of the engine's lies about
+
+    async def kill(lone: Lone) -> None:
+        call = await long_exercises(kept)[0].begin(lone)
+        os.kill(lone.pid, signal.SIGKILL)
+        with pytest.raises(ConnectionError):
+            await call
+        assert await lone.process.exited() == -signal.SIGKILL
+
+    for _ in range(rounds - 1):
+        runner.run(test(unload))
+    runner.run(test(kill))
     assert max(sizes[1:]) <= sizes[0] * 1.1
     assert own[-1] <= own[0] * 1.1
 

@@ -28,6 +28,7 @@ def fill(folder: Path) -> Path:
     thoughts = ["<think>", "Hmm.", "</think>", "All", " done"]
     make_scripted(folder / "thinker.gguf", thoughts, template=THINKING)
     make_bert(folder / "embedder.gguf")
+    make_bert(folder / "ranker.gguf", ranks=True)
     weights = folder / "weights"
     weights.mkdir()
     with resources.as_file(resources.files("localai") / "starter" / "starter.gguf") as starter:

@@ -17,6 +17,7 @@ PROGRAMS = [
     Program("python/openai_client.py", "clients-openai-2"),
     Program("python/instructor_client.py", "clients-openai-2"),
     Program("python/llama_index_client.py", "clients-openai-2"),
+    Program("python/cohere_client.py", "clients"),
     Program("python/langchain_clients.py", "clients"),
     Program("python/pydantic_ai_clients.py", "clients"),
     Program("node/ai_sdk.mjs", NODE),

@@ -38,7 +38,7 @@ def test_no_path_of_one_machine() -> None:
 
 def test_locked_dependencies_come_from_whatever_index_the_machine_uses() -> None:
     locks = sorted((ROOT / "requirements").glob("*.txt"))
-    names = ["clients-openai-2.txt", "clients.txt", "dev.txt", "run.txt", "setup.txt"]
+    names = ["clients-openai-2.txt", "clients.txt", "dev.txt", "models.txt", "run.txt", "setup.txt"]
     assert [lock.name for lock in locks] == names
     for lock in locks:
         assert "://" not in lock.read_text(), f"{lock.name} names an address; run `make lock`"

@@ -8,31 +8,26 @@ Devices   cpu, cuda, cuda.N, mps (`main_gpu`)      Precision  that of the file; 
 from __future__ import annotations
 
 import gc
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
 from localai.domain.errors import (
-    ContextTooLong,
     InvalidRequest,
     ModelFileInvalid,
     SpecInvalid,
-    StartFailed,
     Unsupported,
 )
 from localai.domain.vectors import Embeddings, EmbedRequest, Ranking, RerankRequest
 from localai.wire.messages import LoadRequest, ModelFacts
 from localai.worker.batcher import Batcher
-from localai.worker.hub import check_weights, model_folder, read_json
+from localai.worker.hub import check_weights, failing_as, model_folder, read_json
 from localai.worker.options import read_options
 from localai.worker.runtime import in_thread
+from localai.worker.token_limits import Parts, TokenLimit, own_limit, positions
 from localai.worker.torch_device import TorchDevice, choose_device
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _ENGINE: Final = "sentence-transformers"
 _FIELDS: Final = ("type", "main_gpu", "cuda", "threads", "context_size", "f16", "dtype",
@@ -46,11 +41,6 @@ _SLOTS: Final = 128  # requests at once: enough that a batch is full while the n
 # Padded tokens of a batch. More than this in one go is no faster on a processor, and what is shorter
 # than the longest text costs as much as that; a GPU wants far more.
 _BATCH_TOKENS: Final = {True: 512, False: 16_384}  # by whether the processor computes
-_CHARACTERS_PER_TOKEN: Final = 4  # a guess, which only decides what goes into one batch
-_SPECIAL_TOKENS: Final = 4  # a pair of texts has three
-_NO_LIMIT: Final = 1 << 20
-_MOST_CHARACTERS: Final = 64  # of a token, as a rule; text is long white space where it is more
-_COUNTING_FROM_PADDING: Final = ("roberta", "camembert", "mpnet")  # their first position is unused
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,7 +78,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class _Input:
     """A text, or a pair of texts, for one batch. `tokens` is its size, guessed or counted."""
 
-    text: str | tuple[str, str]
+    text: str | Parts
     prompt: str
     tokens: int
 
@@ -132,9 +122,14 @@ class Backend:
                 feature="embed",
                 hint="Use it with /v1/rerank, or embed with another model.",
             )
-        prompt = self._loaded.prompt(request.prompt_name)
-        texts = [self._loaded.text_of(item, place) for place, item in enumerate(request.inputs)]
-        inputs = await self._inputs(texts, prompt, truncate=request.truncate, param="input")
+        loaded = self._loaded
+        prompt = loaded.prompt(request.prompt_name)
+        cuts = loaded.truncates if request.truncate is None else request.truncate
+        texts = [loaded.text_of(item, place) for place, item in enumerate(request.inputs)]
+        fitting = await loaded.tokens.fit(
+            [(prompt + text,) for text in texts], cuts=cuts, param="input"
+        )
+        inputs = [_Input(parts[0][len(prompt) :], prompt, tokens) for parts, tokens in fitting]
         found = await self._batcher.submit(inputs, size=_size, group=prompt)
         return Embeddings(
             vectors=tuple(vector for vector, _ in found),
@@ -149,36 +144,22 @@ class Backend:
                 feature="rerank",
                 hint="Ranking needs a cross-encoder, for example ms-marco-MiniLM-L6-v2.",
             )
-        pairs = [(request.query, document) for document in request.documents]
-        inputs = await self._inputs(pairs, self._loaded.prompt(None), param="documents")
+        loaded = self._loaded
+        prompt = loaded.prompt(None)
+        fitting = await loaded.tokens.fit(
+            [(prompt + request.query, document) for document in request.documents],
+            cuts=loaded.truncates,
+            param="documents",
+        )
+        inputs = [
+            _Input((query[len(prompt) :], document), prompt, tokens)
+            for (query, document), tokens in fitting
+        ]
         found = await self._batcher.submit(inputs, size=_size)
         return Ranking(
             scores=tuple(score for score, _ in found),
             prompt_tokens=sum(tokens for _, tokens in found),
         )
-
-    async def _inputs(
-        self,
-        texts: Sequence[str | tuple[str, str]],
-        prompt: str,
-        *,
-        param: str,
-        truncate: bool | None = None,
-    ) -> list[_Input]:
-        """The texts with their sizes. Raises ContextTooLong for the first that does not fit."""
-        loaded = self._loaded
-        cuts = loaded.truncates if truncate is None else truncate
-        inputs = []
-        for place, text in enumerate(texts):
-            if not loaded.may_be_too_long(text, prompt):
-                inputs.append(_Input(text, prompt, _guess(text, prompt)))
-                continue
-            kept, tokens = await in_thread(loaded.measure, text, prompt, cuts)
-            if tokens > loaded.limit and not cuts:
-                where = f"{param}[{place}]"
-                raise ContextTooLong(limit=loaded.limit, requested=tokens, param=where)
-            inputs.append(_Input(kept, prompt, min(tokens, loaded.limit)))
-        return inputs
 
 
 class _Loaded:
@@ -189,11 +170,11 @@ class _Loaded:
         self.ranks = ranks
         self.truncates = ranks if options.truncate is None else options.truncate
         self.batch_tokens = options.batch_tokens or _BATCH_TOKENS[device.is_cpu]
-        self.limit = _set_limit(model, options)
+        self.tokens = TokenLimit(self._tokenizer(), _set_limit(model, options))
         self._options = options
         self._device = device
         self.prompt(None)  # a default that is not there is an error of the model file
-        self.facts = ModelFacts(context_size=self.limit, slots=_SLOTS, device=device.why)
+        self.facts = ModelFacts(context_size=self.tokens.limit, slots=_SLOTS, device=device.why)
 
     def prompt(self, name: str | None) -> str:
         """The text before each input. Raises InvalidRequest for a name the model does not have."""
@@ -221,37 +202,6 @@ class _Loaded:
             message = f"{param} holds a number that is no token id of this model."
             raise InvalidRequest(message, param=param)
         return str(tokenizer.decode(list(item), skip_special_tokens=True))
-
-    def may_be_too_long(self, text: str | tuple[str, str], prompt: str) -> bool:
-        """Whether the tokens have to be counted. No character of ASCII is more than one token."""
-        if self._tokenizer() is None:
-            return False
-        parts = (prompt, *_parts(text))
-        is_plain = all(map(str.isascii, parts))
-        return not is_plain or sum(map(len, parts)) + _SPECIAL_TOKENS > self.limit
-
-    def measure(
-        self,
-        text: str | tuple[str, str],
-        prompt: str,
-        cuts: bool,  # noqa: FBT001 - the batcher calls it
-    ) -> tuple[str | tuple[str, str], int]:
-        """The text and its tokens. One that may be cut and is far too long is cut roughly already:
-
-        the tokenizer cuts exactly, but reads all of it first, while others wait.
-        """
-        most = self.limit * _MOST_CHARACTERS
-        if cuts and max(map(len, _parts(text))) > most:
-            rough = tuple(part[:most] for part in _parts(text))
-            tokens = self._count(rough, prompt)
-            if tokens > self.limit:
-                return (rough if isinstance(text, tuple) else rough[0]), tokens  # type: ignore[return-value]  # as many parts as before
-        return text, self._count(_parts(text), prompt)
-
-    def _count(self, parts: tuple[str, ...], prompt: str) -> int:
-        first, *second = parts
-        ids = self._tokenizer()(prompt + first, *second, truncation=False, verbose=False)
-        return len(ids["input_ids"])
 
     def embed(self, inputs: list[_Input]) -> list[tuple[bytes, int]]:
         """The vectors of a batch, float32, with the tokens of each."""
@@ -305,7 +255,7 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
         torch.set_num_threads(options.threads)
     device = choose_device(torch, wanted=options.main_gpu, needs_cuda=options.cuda)
     kind = getattr(sentence_transformers, _TYPES[ranks])
-    try:
+    with failing_as(f"{_ENGINE} cannot load {folder}"):
         model = kind(
             str(folder),
             device=device.name,
@@ -313,14 +263,6 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
             trust_remote_code=options.trust_remote_code,
             model_kwargs={"dtype": _dtype(options, device)},
         )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise StartFailed(
-            f"{_ENGINE} cannot load {folder}: {lines[0] if lines else type(error).__name__}",
-            hint="The model brings code of its own; `trust_remote_code: true` in its file runs it."
-            if "trust_remote_code" in str(error)
-            else "",
-        ) from error
     model.eval()
     if ranks and model.num_labels != 1:
         raise ModelFileInvalid(
@@ -358,34 +300,15 @@ def _dtype(options: Options, device: TorchDevice) -> str:
 
 def _set_limit(model: Any, options: Options) -> int:
     """Set how many tokens a text may have; gives the limit. Raises SpecInvalid over what it can."""
-    own = model.max_seq_length
-    own = int(own) if own is not None and math.isfinite(own) and own < _NO_LIMIT else _NO_LIMIT
-    positions = _positions(getattr(model, "config", None)) or _NO_LIMIT
+    own, trained = own_limit(model.max_seq_length), positions(getattr(model, "config", None))
     asked = options.max_seq_length
-    if asked > positions:
-        message = f"options: max_seq_length is {asked}; this model has {positions} positions."
+    if asked > trained:
+        message = f"options: max_seq_length is {asked}; this model has {trained} positions."
         raise SpecInvalid(message)
-    limit = min(asked or min(options.context_size or own, own), positions)
+    limit = min(asked or min(options.context_size or own, own), trained)
     if limit != own:
         model.max_seq_length = limit
     return limit
-
-
-def _positions(config: Any) -> int:
-    """How many tokens the model can tell apart by place; 0 where nothing limits them."""
-    trained = int(getattr(config, "max_position_embeddings", 0) or 0)
-    kind = str(getattr(config, "model_type", ""))
-    if trained and any(name in kind for name in _COUNTING_FROM_PADDING):
-        return trained - int(getattr(config, "pad_token_id", None) or 0) - 1
-    return trained
-
-
-def _parts(text: str | tuple[str, str]) -> tuple[str, ...]:
-    return (text,) if isinstance(text, str) else text
-
-
-def _guess(text: str | tuple[str, str], prompt: str) -> int:
-    return sum(map(len, (prompt, *_parts(text)))) // _CHARACTERS_PER_TOKEN + _SPECIAL_TOKENS
 
 
 def _size(item: _Input) -> int:

@@ -218,8 +218,18 @@ def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def isolated(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a process in an engine's environment: nothing leads it to other packages."""
-    outside = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSTARTUP"}
+    """The variables of a process in an engine's environment: nothing leads it to other packages.
+
+    What Python compiles is kept there whatever the server's own settings, for the environment is
+    ours: reading PyTorch and its like from their sources takes ten seconds at each start.
+    """
+    outside = {
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "VIRTUAL_ENV",
+        "PYTHONSTARTUP",
+        "PYTHONDONTWRITEBYTECODE",
+    }
     kept = {key: value for key, value in environment.items() if key not in outside}
     return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
 

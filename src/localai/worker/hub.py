@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from localai.domain.errors import ModelFileInvalid
+from localai.domain.errors import ModelFileInvalid, StartFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from localai.wire.messages import LoadRequest
 
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -110,6 +112,23 @@ def _meant(found: list[Path]) -> str:
     if suffixes & {".onnx", ".xml"}:
         return "It has only an exported form (ONNX or OpenVINO); this engine needs the original weights."
     return ""
+
+
+@contextmanager
+def failing_as(what: str) -> Iterator[None]:
+    """Turn what a library raises over a folder into StartFailed; `what` names library and folder."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise StartFailed(
+            f"{what}: {lines[0] if lines else type(error).__name__}",
+            hint="The model brings code of its own; `trust_remote_code: true` in its file runs it."
+            if "trust_remote_code" in str(error)
+            else "",
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
