@@ -96,6 +96,12 @@ class Galleries:
         near = difflib.get_close_matches(wanted.rpartition("@")[2], names, n=MOST_NEAR)
         raise EntryNotFound(name, near=tuple(names[low] for low in near), problems=listing.problems)
 
+    async def knows(self, name: str) -> bool:
+        """Whether `name` or `gallery@name` is the name of an entry."""
+        wanted = name.strip().lower()
+        listing = await self.listing()
+        return any(wanted in (one.name.lower(), one.entry_id.lower()) for one in listing.entries)
+
     async def plan(
         self,
         entry: Entry,

@@ -105,17 +105,11 @@ def make_plan(
     files = tuple({file.filename: file for file in (*base.files, *entry.files)}.values())
     config: dict[str, Any] = {"name": name}
     for layer in (base.config, entry.config, {"name": name}, entry.overrides, overrides):
-        config = _over(config, layer)
+        config = over(config, layer)
     config["name"] = name
     _straighten(config)
     _name_the_model(config, files)
-    text = _as_yaml(config, entry)
-    found = parse_yaml(text, shown=f"{name}.yaml", models_path=Path("/"))
-    if found.problems:
-        raise InvalidRequest(
-            f"The entry {entry.name!r} gives a model file with problems: {' '.join(found.problems)}",
-            param="overrides",
-        )
+    text = checked_yaml(config, f"Installed from {entry.entry_id}" if entry.gallery else "")
     backend = config.get("backend")
     return EntryPlan(
         name=name,
@@ -130,13 +124,13 @@ def make_plan(
     )
 
 
-def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """`upper` over `lower`; mappings are joined, everything else is replaced."""
+def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Give `upper` over `lower`; mappings are joined, everything else is replaced."""
     joined = dict(lower)
     for key, value in upper.items():
         below = joined.get(key)
         if isinstance(value, Mapping) and isinstance(below, Mapping):
-            joined[key] = _over(below, value)
+            joined[key] = over(below, value)
         else:
             joined[key] = value
     return joined
@@ -168,7 +162,14 @@ def _name_the_model(config: dict[str, Any], files: Sequence[EntryFile]) -> None:
                 return
 
 
-def _as_yaml(config: Mapping[str, Any], entry: Entry) -> str:
-    head = f"# Installed from {entry.entry_id}\n" if entry.gallery else ""
+def checked_yaml(config: Mapping[str, Any], comment: str) -> str:
+    """The text of a model file. Raises InvalidRequest with every problem it has."""
     shown = {key: value for key, value in config.items() if value not in (None, {}, [])}
-    return head + yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=100)
+    found = parse_yaml(text, shown=f"{config['name']}.yaml", models_path=Path("/"))
+    if found.problems:
+        raise InvalidRequest(
+            f"The model {config['name']!r} would have a model file with problems: {' '.join(found.problems)}",
+            param="overrides",
+        )
+    return f"# {comment}\n{text}" if comment else text
