@@ -66,8 +66,14 @@ def starter_path() -> Path | None:
 
 def model_folder(settings: ServerSettings) -> ModelFolder:
     """The models of this server. Raises SettingInvalid for a folder that cannot be used."""
+    formats = {
+        kind for entry in engine_stock(settings).manifest.entries() for kind in entry.formats
+    }
     folder = ModelFolder(
-        settings.models_path, starter=starter_path(), config_file=settings.models_config_file
+        settings.models_path,
+        starter=starter_path(),
+        config_file=settings.models_config_file,
+        formats=formats,
     )
     folder.check()
     return folder

@@ -1,6 +1,7 @@
 """The models folder as a catalog that stays current."""
 
 import os
+import struct
 import time
 from pathlib import Path
 
@@ -279,3 +280,64 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_missing_list_file_is_refused(folder: Path) -> None:
     with pytest.raises(SettingInvalid, match=r"list\.yaml"):
         ModelFolder(folder, config_file=folder / "list.yaml").check()
+
+
+FORMATS = ("causal-lm", "sentence-transformers", "ggml-whisper", "piper-voice", "ct2-whisper")
+
+
+def test_models_of_other_engines_are_found_by_their_files(folder: Path) -> None:
+    weights(folder / "ggml-base.bin", struct.pack("<Ii", 0x67676D6C, 51_865) + bytes(40))
+    weights(folder / "en.onnx", b"\x08\x07")
+    weights(folder / "en.onnx.json", b"{}")
+    llama = folder / "maker/llama"
+    weights(llama / "config.json", b'{"architectures": ["LlamaForCausalLM"]}')
+    weights(llama / "model.safetensors")
+    vectors = folder / "vectors"
+    weights(vectors / "modules.json", b"[]")
+    weights(vectors / "config.json", b'{"architectures": ["BertModel"]}')
+    weights(vectors / "pytorch_model.bin")
+    weights(vectors / "1_Pooling/config.json", b"{}")
+    catalog = ModelFolder(folder, formats=FORMATS).refresh()
+    assert list(catalog.specs) == ["en", "ggml-base", "llama", "vectors"]
+    assert catalog.problems == catalog.warnings == ()
+    assert catalog.specs["llama"].model_path == llama
+    for asked, found in [
+        ("maker/llama", "llama"),
+        ("en.onnx", "en"),
+        ("ggml-base.bin", "ggml-base"),
+    ]:
+        assert resolve(asked, catalog).name == found
+    assert all(spec.is_loose_file for spec in catalog.specs.values())
+    assert list(ModelFolder(folder).refresh().specs) == []  # without engines for them
+
+
+def test_what_no_engine_runs_is_no_model(folder: Path) -> None:
+    weights(folder / "notes.bin", b"notes")
+    weights(folder / "some.onnx", b"\x08\x07")
+    weights(folder / "description/config.json", b'{"architectures": ["LlamaForCausalLM"]}')
+    weights(folder / "painter/config.json", b'{"architectures": ["UNet"]}')
+    weights(folder / "painter/x.safetensors")
+    weights(folder / "vectors/modules.json", b"[]")
+    weights(folder / "vectors/model.safetensors")
+    weights(folder / "vectors/inner/config.json", b'{"architectures": ["LlamaForCausalLM"]}')
+    weights(folder / "vectors/inner/model.safetensors")
+    assert list(ModelFolder(folder, formats=FORMATS).refresh().specs) == ["vectors"]
+
+
+def test_a_model_file_owns_the_folder_it_names(folder: Path) -> None:
+    weights(folder / "llama/config.json", b'{"architectures": ["LlamaForCausalLM"]}')
+    weights(folder / "llama/model.safetensors")
+    (folder / "l.yaml").write_text("name: mine\nparameters: {model: llama}\n")
+    catalog = ModelFolder(folder, formats=FORMATS).refresh()
+    assert list(catalog.specs) == ["mine"]
+    assert resolve("llama", catalog).name == "mine"
+
+
+def test_a_folder_that_becomes_a_model_is_noticed(folder: Path) -> None:
+    models = ModelFolder(folder, formats=FORMATS)
+    weights(folder / "llama/model.safetensors")
+    assert list(models.refresh().specs) == []
+    weights(folder / "llama/config.json", b'{"architectures": ["LlamaForCausalLM"]}')
+    first = models.refresh().specs["llama"]
+    weights(folder / "llama/config.json", b'{"architectures": ["LlamaForCausalLM"], "n": 1}')
+    assert models.refresh().specs["llama"].revision != first.revision

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from localai.catalog.file_kinds import FOLDER_MARKS, LOOSE, has_weights, kinds_of
 from localai.catalog.gguf import PART
 from localai.catalog.read import YamlModels, read_yaml
 from localai.catalog.spec import Catalog, ModelSpec
@@ -28,6 +29,8 @@ DEEPEST: Final = 2  # sub-folders below the models folder
 STARTER_NAME: Final = "local-ai-starter"
 STARTER_TEMPERATURE: Final = 0.7
 
+_SUFFIXES: Final = frozenset({".gguf", *LOOSE})
+_FOLDERS: Final = "/"  # stands for folders where files stand under their suffix
 TOP_ONLY: Final = frozenset({".yaml", ".yml"})  # model files of sub-folders are somebody else's
 
 # Files beside the weights that belong to a spec; a change of theirs is a change of the model.
@@ -41,11 +44,15 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One look at the folder: every file's absolute path and stamp, in the order that counts."""
+    """One look at the folder: every file's absolute path and stamp, in the order that counts.
+
+    `others` are files and folders that may be models of engines without GGUF.
+    """
 
     yaml: dict[str, Stamp]
     weights: dict[str, Stamp]
     templates: dict[str, Stamp]
+    others: dict[str, Stamp] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -53,7 +60,9 @@ class ModelFolder:
     """The models of one folder, of a list file, and of the starter when there are no others.
 
     `path` is the models folder, `config_file` a YAML list of further models, `starter` the weights
-    that come with the server. `clock` counts seconds. Safe to use from several threads.
+    that come with the server. `formats` are the kinds of files (`file_kinds`) that engines run:
+    files and folders of these kinds are models without a model file. `clock` counts seconds. Safe
+    to use from several threads.
     """
 
     def __init__(
@@ -62,15 +71,18 @@ class ModelFolder:
         *,
         starter: Path | None = None,
         config_file: Path | None = None,
+        formats: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path.absolute()
         self._starter = starter
         self._config_file = config_file
+        self._formats = frozenset(formats)
         self._clock = clock
         self._lock = threading.Lock()
         self._looked_at = -RESCAN_AFTER_S
         self._listing: Listing | None = None
+        self._kinds: dict[str, tuple[Stamp, bool]] = {}
         self._beside: dict[str, Stamp | None] = {}  # files outside the listing that specs name
         self._read: dict[str, tuple[Stamp, YamlModels]] = {}
         self._revised: dict[str, tuple[ModelSpec, _Stamps, ModelSpec]] = {}
@@ -128,7 +140,7 @@ class ModelFolder:
 
     def _assemble(self, listing: Listing) -> Catalog:
         self._read = {name: self._read_file(name, stamp) for name, stamp in listing.yaml.items()}
-        weights = listing.weights
+        weights = listing.weights | self._models_among(listing.others)
         self._beside = {}
         collected = _Collected()
         if listing.problem:
@@ -147,6 +159,25 @@ class ModelFolder:
             warnings=tuple(collected.warnings),
             broken={name: text for name, text in collected.broken.items() if name not in specs},
         )
+
+    def _models_among(self, others: dict[str, Stamp]) -> dict[str, Stamp]:
+        """Give the files and folders that an engine runs; what lies in such a folder belongs to it."""
+        known = {
+            name: self._kinds[name]
+            if self._kinds.get(name, (None,))[0] == stamp
+            else (stamp, self._is_model(Path(name)))
+            for name, stamp in others.items()
+        }
+        self._kinds = known
+        found: dict[str, Stamp] = {}
+        for name, (stamp, is_model) in known.items():
+            inside = any(str(parent) in found for parent in Path(name).parents)
+            if is_model and not inside:
+                found[name] = stamp
+        return found
+
+    def _is_model(self, path: Path) -> bool:
+        return has_weights(path) and not self._formats.isdisjoint(kinds_of(path))
 
     def _read_file(self, name: str, stamp: Stamp) -> tuple[Stamp, YamlModels]:
         known = self._read.get(name)
@@ -250,7 +281,8 @@ def _names(name: str, folder: Path) -> list[str]:
     found: list[str] = []
     for written in (relative.rpartition("/")[2], relative):
         match = PART.match(written)
-        stem = written[: -len(".gguf")]
+        suffix = Path(written).suffix.lower()
+        stem = written[: -len(suffix)] if suffix in _SUFFIXES else written
         found += [match["stem"], stem, written] if match else [stem, written]
     return list(dict.fromkeys(found))
 
@@ -298,18 +330,23 @@ def _list(folder: Path, config_file: Path | None) -> Listing:
     yaml: dict[str, Stamp] = {}
     weights: dict[str, Stamp] = {}
     templates: dict[str, Stamp] = {}
+    others: dict[str, Stamp] = {}
     found = {".gguf": weights, ".yaml": yaml, ".yml": yaml, ".tmpl": templates}
+    found |= dict.fromkeys((*LOOSE, _FOLDERS), others)
     try:
         _list_into(str(folder), 0, found, {folder.stat().st_ino})
     except OSError as error:
         problem = f"The models folder {folder} cannot be read: {error.strerror}."
-        return Listing(yaml, weights, templates, problem)
+        return Listing(yaml, weights, templates, others, problem)
     listed = dict(sorted(yaml.items()))
     if config_file is not None:
         stamp = _stamp(str(config_file))
         listed[str(config_file)] = stamp or (0, 0, 0)
-    by_depth = sorted(weights.items(), key=lambda item: (item[0].count(os.sep), item[0]))
-    return Listing(listed, dict(by_depth), templates)
+    return Listing(listed, _by_depth(weights), templates, _by_depth(others))
+
+
+def _by_depth(files: dict[str, Stamp]) -> dict[str, Stamp]:
+    return dict(sorted(files.items(), key=lambda item: (item[0].count(os.sep), item[0])))
 
 
 def _list_into(folder: str, depth: int, found: dict[str, dict[str, Stamp]], seen: set[int]) -> None:
@@ -322,9 +359,17 @@ def _list_into(folder: str, depth: int, found: dict[str, dict[str, Stamp]], seen
                 suffix = name[name.rfind(".") :]
                 if suffix in found and (depth == 0 or suffix not in TOP_ONLY):
                     _add_file(entry, found[suffix])
+                elif name in FOLDER_MARKS and depth:
+                    _add_folder(entry, folder, found[_FOLDERS])
                 elif depth < DEEPEST and entry.is_dir() and entry.stat().st_ino not in seen:
                     seen.add(entry.stat().st_ino)  # a link may lead back to where we came from
                     _list_into(entry.path, depth + 1, found, seen)
+
+
+def _add_folder(entry: os.DirEntry[str], folder: str, folders: dict[str, Stamp]) -> None:
+    """Take a folder under the stamp of the file that says what it is."""
+    found = entry.stat()
+    folders[folder] = (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def _add_file(entry: os.DirEntry[str], files: dict[str, Stamp]) -> None:
