@@ -26,7 +26,23 @@ from localai.domain.parts import Text
 
 UNKNOWN = Text(text="")  # a worker does not fill in the part: StreamRules does
 
-texts = st.text(max_size=8)
+# What readers of lines, of JSON and of UTF-16 stumble over.
+STUMBLING = (
+    *("\0", "\r", "\n\n", "\r\n\r\n", "\x0b\x0c\x1c\x1d\x1e", "\x85", "\u2028", "\u2029"),
+    *("\ufeff", "\ud7ff\ue000", "\uffff", "\U00010000", "\U0010ffff", "e\u0301", "\u202e"),
+    *(
+        "🙂",
+        "👩‍👩‍👧‍👦",
+        "🇩🇪",
+        "\\u0000",
+        '"}\n',
+        "data: [DONE]\n\n",
+        "event: error\n",
+        ": ping",
+        "<|im_end|>",
+    ),
+)
+texts = st.text(max_size=8) | st.sampled_from(STUMBLING)
 counts = st.integers(0, 10**6)
 usages = st.builds(Usage, counts, counts, counts, st.none() | counts)
 timings = st.builds(Timings, st.none() | st.floats(0, 1e9), st.none() | st.floats(0, 1e9))
