@@ -22,13 +22,14 @@ PING: Mapping[str, Any] = {
 }
 
 
-# Anthropic's reference, "List Models" and "List Files".
+# Anthropic's reference, "List Models" and "List Files"; its client reads both kinds of cursors.
 _PAGE: Mapping[str, Any] = {
     "type": "object",
     "properties": {
         "has_more": {"type": "boolean"},
         "first_id": _TEXT_OR_NULL,
         "last_id": _TEXT_OR_NULL,
+        "next_page": _TEXT_OR_NULL,
     },
     "required": ["data", "has_more", "first_id", "last_id"],
 }
@@ -81,6 +82,8 @@ _LAST_LINE = {
     "eval_count": _WHOLE,
     "eval_duration": _WHOLE,
 }
+_WORDS = {"type": "array", "items": {"$ref": "#/components/schemas/TranscriptionWord"}}
+_DURATION = {"$ref": "#/components/schemas/TranscriptTextUsageDuration"}
 _CHOICE = ("properties", "choices", "items", "properties")
 
 EXTENSIONS: tuple[Extension, ...] = (
@@ -176,6 +179,65 @@ EXTENSIONS: tuple[Extension, ...] = (
         path=("properties", "embedding"),
         also=_TEXT,
         reason="With encoding_format base64, which OpenAI has too, it is text.",
+    ),
+    Extension(
+        spec="openai",
+        schema="ErrorResponse",
+        fields={"type": {"const": "error"}},
+        reason="Every event of a stream of sound or speech has a type; no error is described.",
+    ),
+    Extension(
+        spec="openai",
+        schema="OpenAIFile",
+        path=("properties", "purpose"),
+        also={"const": "evals"},
+        reason="Uploads may have it, so that the object of such a file must.",
+    ),
+    Extension(
+        spec="openai",
+        schema="TranscriptionSegment",
+        fields={"words": _WORDS},
+        instead={"required": ["id", "seek", "start", "end", "text", "tokens"]},
+        reason="What an engine does not know is left out, not made up; words as LocalAI has them.",
+    ),
+    Extension(
+        spec="openai",
+        schema="TranscriptionWord",
+        fields={"text": _TEXT},
+        reason="LocalAI's name for it.",
+    ),
+    Extension(
+        spec="openai",
+        schema="CreateTranscriptionResponseVerboseJson",
+        fields={"task": {"enum": ["transcribe"]}},
+        reason="OpenAI sends it.",
+    ),
+    Extension(
+        spec="openai",
+        schema="CreateTranslationResponseVerboseJson",
+        fields={"task": {"enum": ["translate"]}, "usage": _DURATION, "words": _WORDS},
+        reason="As in transcriptions.",
+    ),
+    Extension(
+        spec="openai",
+        schema="TranscriptTextDoneEvent",
+        fields={
+            "language": _TEXT,
+            "duration": _NUMBER,
+            "words": _WORDS,
+            "segments": {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/TranscriptionSegment"},
+            },
+        },
+        reason="LocalAI ends a stream with everything that verbose_json has.",
+    ),
+    Extension(
+        spec="openai",
+        schema="TranscriptTextDoneEvent",
+        path=("properties", "usage"),
+        also=_DURATION,
+        reason="As in whole answers: models that are not counted in tokens tell seconds.",
     ),
     Extension(
         spec="openresponses",

@@ -11,7 +11,10 @@ from localai.dialects import anthropic, ollama, openai
 from localai.dialects.contract import Endpoint, Frame
 from localai.dialects.ollama import ModelDetailsCard, ModelFactsCard
 from localai.dialects.openai.embeddings import EmbeddingsEndpoint
-from localai.domain.errors import BodyTooLarge
+from localai.domain.audio import Segment, TranscriptEnded, Word
+from localai.domain.errors import BodyTooLarge, EngineFailed
+from localai.domain.events import Failed
+from localai.domain.files import FilePage, StoredFile
 from localai.domain.vectors import Embeddings
 from localai.http.answers import NDJSON, SSE
 from localai.http.framing import ndjson, sse
@@ -83,3 +86,36 @@ def others() -> Iterator[Reply]:
     yield json_reply("POST", "/v1/messages", refused.body, refused.status)
     asked = of_openresponses.LEAST | {"user": "me", "reasoning": {"effort": "max"}}
     yield json_reply("POST", "/v1/responses", of_openresponses.decode(asked).queued("llama"))
+    yield from _of_sound()
+    kept = StoredFile(
+        file_id="file-1",
+        filename="a.txt",
+        media_type="text/plain",
+        purpose="evals",
+        size_bytes=1,
+        created_unix_s=2,
+    )
+    page = FilePage(files=(kept,), has_more=False)
+    yield json_reply("GET", "/v1/files", openai.FilesEndpoint().encode_page(page))
+
+
+def _of_sound() -> Iterator[Reply]:
+    """Give a transcript in each of its forms, and streams that end in an error."""
+    word = Word(text="Hi", start_s=0.0, end_s=1.0)
+    said = Segment(text=" Hi", start_s=0.0, end_s=1.0, words=(word,))
+    events = [said, TranscriptEnded(duration_s=1.0, language="en")]
+    broken = Failed(error=EngineFailed("It broke."))
+    fields = {
+        "model": ["m"],
+        "response_format": ["verbose_json"],
+        "timestamp_granularities[]": ["word", "segment"],
+    }
+    for path, endpoint in (
+        ("/v1/audio/transcriptions", openai.TranscriptionEndpoint()),
+        ("/v1/audio/translations", openai.TranslationEndpoint()),
+    ):
+        call = endpoint.decode(fields, ORIGIN)
+        yield json_reply("POST", path, call.encode(events).body)
+        for ends in (events, [said, broken]):
+            encoder = call.stream_encoder()
+            yield Reply("POST", path, 200, SSE, sse([f for e in ends for f in encoder.feed(e)]))

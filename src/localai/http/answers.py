@@ -181,7 +181,7 @@ ANSWERS: Mapping[str, Answers] = {
         _file,
         whole=(of_openai.FileList, of_anthropic.FileList),
         query=_FILES,
-        fails=frozenset({"invalid_request"}),
+        fails=frozenset({"invalid_request", "not_stored"}),
     ),
     "GET /v1/files/{file_id}": _file,
     "GET /v1/files/{file_id}/content": replace(_file, whole=str),

@@ -103,12 +103,13 @@ def _ttl_s(fields: Mapping[str, str]) -> float | None:
 
 
 def _spelled(file: StoredFile) -> dict[str, Any]:
+    expires = {} if file.expires_unix_s is None else {"expires_at": file.expires_unix_s}
     return {
         "id": file.file_id,
         "object": "file",
         "bytes": file.size_bytes,
         "created_at": file.created_unix_s,
-        "expires_at": file.expires_unix_s,
+        **expires,
         "filename": file.filename,
         "purpose": file.purpose,
         "status": "processed",

@@ -281,7 +281,9 @@ class File(msgspec.Struct, kw_only=True):
     object: Literal["file"]
     bytes: int
     created_at: Annotated[int, Meta(description="Unix time in seconds")]
-    expires_at: Annotated[int | None, Meta(description="Unix time in seconds; null: never")]
+    expires_at: Annotated[
+        int | UnsetType, Meta(description="Unix time in seconds; not there: never")
+    ] = UNSET
     filename: str
     purpose: str
     status: Literal["processed"]
@@ -292,8 +294,8 @@ class FileList(msgspec.Struct, kw_only=True):
 
     object: Literal["list"]
     data: list[File]
-    first_id: str | None
-    last_id: str | None
+    first_id: str
+    last_id: str
     has_more: bool
 
 
@@ -315,7 +317,7 @@ class SpokenWord(msgspec.Struct, kw_only=True):
 
 
 class SpokenSegment(msgspec.Struct, kw_only=True):
-    """A stretch of speech and when it was, in seconds."""
+    """A stretch of speech and when it was, in seconds; an engine may leave numbers out."""
 
     id: int
     seek: int
@@ -323,10 +325,10 @@ class SpokenSegment(msgspec.Struct, kw_only=True):
     end: float
     text: str
     tokens: list[int]
-    temperature: float
-    avg_logprob: float
+    temperature: float | UnsetType = UNSET
+    avg_logprob: float | UnsetType = UNSET
     compression_ratio: float
-    no_speech_prob: float
+    no_speech_prob: float | UnsetType = UNSET
     words: list[SpokenWord] | UnsetType = UNSET
 
 

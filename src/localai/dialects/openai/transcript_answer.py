@@ -84,11 +84,14 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "end": segment.end_s,
         "text": segment.text,
         "tokens": segment.token_ids,
+        "compression_ratio": _compression_ratio(segment.text),
+    }
+    told = {
         "temperature": segment.temperature,
         "avg_logprob": segment.avg_logprob,
-        "compression_ratio": _compression_ratio(segment.text),
         "no_speech_prob": segment.no_speech_probability,
     }
+    spelled |= {name: value for name, value in told.items() if value is not None}
     if segment.words:
         spelled["words"] = [_word(word) for word in segment.words]
     return spelled
