@@ -18,6 +18,7 @@ EMPTY_NAMES = {"base", "common", "helper", "helpers", "manager", "misc", "util",
 # file -> why it may read the environment of the process
 MAY_READ_ENVIRONMENT = {
     "settings.py": "the one place where settings are read",
+    "backends/huggingface.py": "its token stands in no model file, where others could read it",
     "worker/hub.py": "engines read there whether they may use the network; it only writes",
     "worker/__main__.py": "a process of its own; its token must not show in the list of processes",
 }

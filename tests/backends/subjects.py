@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.backends.lone import Lone, loaded
 from tests.bert_maker import make_bert, make_bert_folder
 from tests.gguf_maker import make_tiny_llama
 from tests.hf_maker import make_tiny_hf
+from tests.inference_api import inference_api
 
 WITH_GENERATOR = (Task.GENERATE, Task.COUNT, Task.TOKENIZE, Task.DETOKENIZE)
 
@@ -22,7 +24,8 @@ WITH_GENERATOR = (Task.GENERATE, Task.COUNT, Task.TOKENIZE, Task.DETOKENIZE)
 class Subject:
     """One model of one backend, and the tasks it is tested with.
 
-    `make` writes the model into an empty folder and gives its path.
+    `make` writes the model into an empty folder and gives its path. `beside` is what has to run
+    beside the worker, and gives more options.
     """
 
     backend: str
@@ -31,6 +34,7 @@ class Subject:
     options: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     model_id: str = ""
+    beside: Callable[[], AbstractContextManager[tuple[str, ...] | None]] = nullcontext
 
     @property
     def entry(self) -> BackendEntry:
@@ -47,11 +51,11 @@ class Subject:
         """What its tasks are put through."""
         return tuple(EXERCISES[task] for task in self.tasks)
 
-    def load(self, path: Path | str) -> Any:
-        """A worker with this model, which `make` has written at `path`."""
-        return loaded(
-            self.entry, path, options=self.options, model_id=self.model_id, **self.settings
-        )
+
+@contextmanager
+def _api() -> Iterator[tuple[str, ...]]:
+    with inference_api() as api:
+        yield (f"endpoint:{api.url}",)
 
 
 SUBJECTS = (
@@ -114,6 +118,13 @@ SUBJECTS = (
         make=lambda folder: make_bert_folder(folder / "ranker", ranks=True),
         settings={"threads": 1},
     ),
+    Subject(
+        backend="huggingface",
+        tasks=(Task.GENERATE,),
+        make=lambda _: "none",
+        model_id="team/echo",
+        beside=_api,
+    ),
 )
 
 
@@ -123,9 +134,10 @@ class Kept:
     A test may end it; the next one gets a new one.
     """
 
-    def __init__(self, subject: Subject, path: Path | str) -> None:
+    def __init__(self, subject: Subject, path: Path | str, *more: str) -> None:
         self.subject = subject
-        self.path = path
+        self._path = path
+        self._options = (*subject.options, *more)
         self._loading: Any = None
         self._lone: Lone | None = None
 
@@ -133,9 +145,20 @@ class Kept:
         """The worker, alive."""
         if self._lone is None or not self._lone.is_alive:
             await self.close()
-            self._loading = self.subject.load(self.path)
+            self._loading = self.load()
             self._lone = await self._loading.__aenter__()
         return self._lone
+
+    def load(self) -> Any:
+        """Another worker with this model."""
+        subject = self.subject
+        return loaded(
+            subject.entry,
+            self._path,
+            options=self._options,
+            model_id=subject.model_id,
+            **subject.settings,
+        )
 
     async def close(self) -> None:
         """End the worker."""
