@@ -18,7 +18,9 @@ from localai.dialects.openai import error_reply
 from localai.dialects.openresponses import ResponsesSpelling
 from localai.documents import DocumentReader
 from localai.engines.stock import Stock
-from localai.hardware import probe
+from localai.gallery import galleries_of
+from localai.gallery.supply import ModelSupply, SupplySettings, make_supply
+from localai.hardware import available_memory_bytes, probe
 from localai.http.services import Services
 from localai.inference.generate import generate
 from localai.inference.jobs import Jobs
@@ -29,6 +31,7 @@ from localai.observe.log import logger
 from localai.observe.metrics import Metrics, server_memory
 from localai.outbound import Fetcher, FetchSettings
 from localai.settings import process_environment
+from localai.sources import source_settings
 from localai.state import Database, FileStore, SqliteStore
 from localai.supervisor.engine_supply import EngineSupply
 from localai.supervisor.lane import PoolSettings
@@ -84,10 +87,33 @@ def engine_stock(settings: ServerSettings) -> Stock:
     return Stock(settings.backends_path or settings.data_path / "backends", process_environment())
 
 
-def build_services(settings: ServerSettings) -> Services:
-    """Every object of a server."""
-    stock = engine_stock(settings)
-    library = Library(
+def model_supply(
+    settings: ServerSettings, stock: Stock, *, may_read_files: bool = False
+) -> ModelSupply:
+    """Where models come from. `may_read_files`: paths may be named, as for this machine's user."""
+    surroundings = process_environment()
+
+    def backends() -> frozenset[str]:
+        entries = stock.manifest.entries()
+        return frozenset(name for entry in entries for name in (entry.name, *entry.aliases))
+
+    return make_supply(
+        SupplySettings(
+            galleries=galleries_of(settings.galleries),
+            sources=source_settings(surroundings, may_read_files=may_read_files),
+            models_path=settings.models_path,
+            cache=settings.data_path / "galleries",
+            allow_private=settings.allow_private_fetch,
+        ),
+        surroundings,
+        free_bytes=available_memory_bytes,
+        backends=backends,
+    )
+
+
+def model_library(settings: ServerSettings, stock: Stock) -> Library:
+    """The installed models. Raises SettingInvalid."""
+    return Library(
         model_folder(settings),
         probe,
         AppDefaults(
@@ -98,6 +124,12 @@ def build_services(settings: ServerSettings) -> Services:
         {"grpc_servers": settings.grpc_servers} if settings.grpc_servers else {},
         stock,
     )  # fmt: skip
+
+
+def build_services(settings: ServerSettings) -> Services:
+    """Every object of a server."""
+    stock = engine_stock(settings)
+    library = model_library(settings, stock)
     patience = Patience(
         start_s=settings.worker_start_timeout, stall_s=settings.watchdog_busy_timeout
     )
@@ -133,6 +165,7 @@ def build_services(settings: ServerSettings) -> Services:
         ),
         conversations=Conversations(store, lambda: uuid.uuid4().hex),
         stock=stock,
+        supply=model_supply(settings, stock),
         jobs=Jobs(time.time),
         files=files,
         documents=DocumentReader(environment=_for_programs()),

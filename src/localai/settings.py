@@ -78,6 +78,9 @@ class ServerSettings:
     models_config_file: Path | None = _setting(
         "A YAML file with a list of models, beside those in the folder.",
         None, kind="path", group="models", env="LOCALAI_CONFIG_FILE CONFIG_FILE")  # fmt: skip
+    galleries: str = _setting(
+        "Where models come from, as a JSON list of {name, url}; the first comes first. Default: our own and LocalAI's.",
+        "", kind="text", group="models")  # fmt: skip
     load_to_memory: tuple[str, ...] = _setting(
         "Models to load at the start, separated by commas.",
         (), kind="list", group="models")  # fmt: skip

@@ -10,7 +10,7 @@ import click
 
 _COMMANDS = {
     "run": ("localai.cli.run", "Start the server."),
-    "models": ("localai.cli.models", "List the models of this machine."),
+    "models": ("localai.cli.models", "List the models of this machine, and find more."),
     "backends": ("localai.cli.backends", "List, install and remove engines."),
     "version": ("localai.cli.version", "Show the version."),
 }

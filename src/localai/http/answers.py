@@ -76,6 +76,11 @@ class Answers:
         return dict(sorted(found.items()))
 
 
+_SEARCH = Query(
+    name="search",
+    schema={"type": "string", "maxLength": 200},
+    description="Words that the name, the tags or the description must have",
+)
 _FILTER = Query(
     name="filter",
     schema={"type": "string", "maxLength": 200},
@@ -165,6 +170,10 @@ ANSWERS: Mapping[str, Answers] = {
     ),
     "POST /v1/edits": replace(_asked, whole=of_openai.Edit),
     "POST /v1/embeddings": replace(_asked, whole=of_openai.EmbeddingList),
+    "GET /models/available": Answers(
+        whole=list[of_native.AvailableModel], query=(_SEARCH,), fails=frozenset()
+    ),
+    "GET /models/galleries": Answers(whole=list[of_native.GalleryPlace]),
     "GET /v1/models": Answers(
         whole=(of_openai.ModelList, of_anthropic.ModelList),
         error=_both,

@@ -41,3 +41,39 @@ class NotReady(msgspec.Struct, kw_only=True):
 
     status: str
     reason: str
+
+
+class GalleryPlace(msgspec.Struct, kw_only=True):
+    """Where an index of models is."""
+
+    name: str
+    url: str
+
+
+class AvailableFile(msgspec.Struct, kw_only=True):
+    """A file of a model, its checksum empty when nobody published it."""
+
+    filename: str
+    uri: str
+    sha256: str
+
+
+class AvailableModel(msgspec.Struct, kw_only=True):
+    """A model of a gallery; sizes in bytes, 0 when unknown."""
+
+    name: str
+    id: str
+    description: str
+    license: str
+    urls: list[str]
+    icon: str
+    tags: list[str]
+    url: str
+    gallery: GalleryPlace
+    installed: bool
+    backend: str
+    runs_here: bool
+    size_bytes: int
+    memory_bytes: int
+    variants: list[str]
+    files: list[AvailableFile]
