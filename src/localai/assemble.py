@@ -40,10 +40,12 @@ from localai.supervisor.pool import Pool
 from localai.supervisor.worker import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
 
+    from localai.domain.events import Event
+    from localai.domain.generation import GenerationRequest
     from localai.settings import ServerSettings
 
 _log = logger(__name__)
@@ -126,14 +128,12 @@ def model_library(settings: ServerSettings, stock: Stock) -> Library:
     )  # fmt: skip
 
 
-def build_services(settings: ServerSettings) -> Services:
-    """Every object of a server."""
-    stock = engine_stock(settings)
-    library = model_library(settings, stock)
+def model_pool(settings: ServerSettings, stock: Stock) -> Pool:
+    """The workers of this process."""
     patience = Patience(
         start_s=settings.worker_start_timeout, stall_s=settings.watchdog_busy_timeout
     )
-    pool = Pool(
+    return Pool(
         LocalLauncher(process_environment(), stock.environments),
         PoolSettings(
             patience=patience,
@@ -144,6 +144,41 @@ def build_services(settings: ServerSettings) -> Services:
         ),
         EngineSupply(stock.manifest, stock.obtain if settings.autoload_backends else None),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Models without a server, for the terminal."""
+
+    library: Library
+    pool: Pool
+
+    async def load(self, name: str) -> None:
+        """Have the model ready. Raises LocalAIError."""
+        spec = self.library.find(name)
+        await self.pool.load(await self.library.prepare(spec))
+
+    def answer(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
+        """The events of one answer, in batches. Raises ModelNotFound, ModelDisabled."""
+        spec = self.library.find(request.model)
+        return generate(request, spec, library=self.library, pool=self.pool)
+
+    async def close(self) -> None:
+        """Stop the workers."""
+        await self.pool.close(drain_s=0.0)
+
+
+def build_runner(settings: ServerSettings) -> Runner:
+    """What running a model in the terminal needs."""
+    stock = engine_stock(settings)
+    return Runner(model_library(settings, stock), model_pool(settings, stock))
+
+
+def build_services(settings: ServerSettings) -> Services:
+    """Every object of a server."""
+    stock = engine_stock(settings)
+    library = model_library(settings, stock)
+    pool = model_pool(settings, stock)
     metrics = Metrics()
     metrics.register(_Collector(server_memory))
     metrics.register(_Collector(lambda: _pool_metrics(pool)))

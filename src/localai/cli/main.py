@@ -10,6 +10,7 @@ import click
 
 _COMMANDS = {
     "run": ("localai.cli.run", "Start the server."),
+    "chat": ("localai.cli.chat", "Talk to a model in the terminal."),
     "models": ("localai.cli.models", "List the models of this machine, and find more."),
     "backends": ("localai.cli.backends", "List, install and remove engines."),
     "version": ("localai.cli.version", "Show the version."),

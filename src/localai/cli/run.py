@@ -31,8 +31,13 @@ _SHOWN_MODELS = 10
     is_flag=True,
     help="The same as --autoload-backends.",
 )
+@click.option(
+    "-p", "--prompt", help="Start no server: answer this and end; `-` reads it from stdin."
+)
 @setting_options()
-def command(models: tuple[str, ...], *, autoload_backends_too: bool, **flags: Any) -> None:
+def command(
+    models: tuple[str, ...], *, autoload_backends_too: bool, prompt: str | None, **flags: Any
+) -> None:
     """Start the server, and load each MODEL before the first request.
 
     Every option can also be set by the environment variable in brackets, or in a file `.env` or
@@ -41,6 +46,9 @@ def command(models: tuple[str, ...], *, autoload_backends_too: bool, **flags: An
     if autoload_backends_too:
         flags["autoload_backends"] = True
     settings = settings_table.load(flags)
+    if prompt is not None:
+        _answer(settings, models, prompt)
+        return
     listener = _listen(settings)  # before anything slow: a used port is the most common mistake
     from localai.observe import log
 
@@ -62,6 +70,14 @@ def command(models: tuple[str, ...], *, autoload_backends_too: bool, **flags: An
             started=lambda: talk.ready(address, services),
         )
         _runner()(serving)
+
+
+def _answer(settings: ServerSettings, models: tuple[str, ...], prompt: str) -> None:
+    from localai.cli.chat import talk
+
+    if len(models) > 1:
+        raise click.UsageError("--prompt is answered by one model; name one.")
+    talk(settings, models[0] if models else "", prompt)
 
 
 def _listen(settings: ServerSettings) -> socket.socket:
