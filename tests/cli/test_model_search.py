@@ -120,3 +120,17 @@ def test_a_wrong_setting_is_told(cli: Cli) -> None:
     code, _, err = cli("available", galleries="{")
     assert code == 2
     assert "GALLERIES is no JSON list" in err
+
+
+def test_system_says_what_a_report_needs(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["system", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["cores"] >= 1
+    assert report["memory_bytes"] >= report["available_memory_bytes"] > 0
+    assert report["models"] == 2
+    assert {"llama-cpp", "echo"} <= set(report["backends"])
+    assert report["packages"]["xllamacpp"]
+    main(["system"])
+    shown = capsys.readouterr().out
+    assert "llama-cpp (with the server)" in shown
+    assert report["version"] in shown

@@ -36,7 +36,7 @@ _QUOTES = '"""'
 @click.option("--json", "as_json", is_flag=True, help="With --prompt: print the answer as JSON.")
 @setting_options(SETTINGS)
 def command(model: str, *, prompt: str | None, system: str, as_json: bool, **flags: Any) -> None:
-    """Talk to MODEL in the terminal; without a name to the first one that is installed.
+    """Talk to a model in the terminal: to MODEL, or to the first one that is installed.
 
     The model runs in this process, no server is needed. /help lists what can be said besides.
     """

@@ -13,6 +13,7 @@ _COMMANDS = {
     "chat": ("localai.cli.chat", "Talk to a model in the terminal."),
     "models": ("localai.cli.models", "List the models of this machine, and find more."),
     "backends": ("localai.cli.backends", "List, install and remove engines."),
+    "system": ("localai.cli.system", "Show what a report of a fault needs."),
     "version": ("localai.cli.version", "Show the version."),
 }
 _MISUSED = 2

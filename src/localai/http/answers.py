@@ -258,6 +258,7 @@ ANSWERS: Mapping[str, Answers] = {
     "POST /v1/tokenize": replace(_asked, whole=of_native.TokenIds),
     "POST /v1/detokenize": replace(_asked, whole=of_native.PlainText),
     "GET /": replace(_ollama, whole=str, fails=frozenset()),
+    "GET /system": Answers(whole=of_native.SystemReport),
     "GET /version": Answers(whole=of_native.Version),
     "GET /healthz": Answers(whole=str),
     "GET /readyz": Answers(whole=str, others={503: ("Not yet", of_native.NotReady)}),

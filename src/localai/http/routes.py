@@ -458,6 +458,7 @@ def _system(services: Services) -> Iterator[RouteRow]:
             "text/plain",
         ),
         ("/version", system.version, "The version", _JSON),
+        ("/system", system.system, "What a report of a fault needs", _JSON),
         ("/openapi.json", system.openapi, "This description", _JSON),
         ("/docs", system.docs, "This description, to read and try", "text/html"),
     ]

@@ -77,3 +77,61 @@ class AvailableModel(msgspec.Struct, kw_only=True):
     memory_bytes: int
     variants: list[str]
     files: list[AvailableFile]
+
+
+class SystemAccelerator(msgspec.Struct, kw_only=True):
+    """An accelerator: the engine variant that uses it, and how it was found."""
+
+    variant: str
+    why: str
+
+
+class SystemEnvironment(msgspec.Struct, kw_only=True):
+    """One installed build of an engine, with its packages and their versions."""
+
+    variant: str
+    packages: dict[str, str]
+    is_outdated: bool
+
+
+class SystemEngine(msgspec.Struct, kw_only=True):
+    """An engine that models can use."""
+
+    name: str
+    is_bundled: bool
+    environments: list[SystemEnvironment]
+
+
+class LoadedModel(msgspec.Struct, kw_only=True):
+    """A model in memory; sizes in bytes."""
+
+    id: str
+    backend: str
+    worker: str
+    device: str
+    running: int
+    waiting: int
+    memory_bytes: int
+    context_size: int
+    loaded_for_s: int
+
+
+class SystemReport(msgspec.Struct, kw_only=True):
+    """This machine, the engines, the models, the versions; sizes in bytes, 0 when unknown."""
+
+    version: str
+    python: str
+    platform: str
+    processor: str
+    packages: dict[str, str]
+    cores: int
+    memory_bytes: int
+    available_memory_bytes: int
+    accelerators: list[SystemAccelerator]
+    models_path: str
+    models_disk_free_bytes: int
+    models: int
+    model_problems: list[str]
+    backends: list[str]
+    engines: list[SystemEngine]
+    loaded_models: list[LoadedModel]
