@@ -41,13 +41,17 @@ class EngineChoice:
 def choose_engine(spec: ModelSpec, engines: Engines) -> EngineChoice:
     """The backend the model file names, else the one its files ask for.
 
-    Of several that could run it, the first in the manifest that is installed; else the first.
-    Raises BackendNotInstalled for a name that no backend has, ModelFileInvalid for files that no
+    A `type` in the model file may mean another engine than `backend` says. Of several that could run
+    it, the first in the manifest that is installed; else the first. Raises BackendNotInstalled for a name that no backend has, ModelFileInvalid for files that no
     backend runs.
     """
     if spec.backend:
-        entry = engines.manifest.find(spec.backend)
-        return EngineChoice(entry=entry, why=f"its model file says `backend: {spec.backend}`")
+        named, kind = engines.manifest.find(spec.backend), str(spec.settings.get("type") or "")
+        entry = engines.manifest.of_type(named, kind)
+        why = f"its model file says `backend: {spec.backend}`"
+        if entry is not named:
+            why += f" and `type: {kind}`, a class that only this engine has"
+        return EngineChoice(entry=entry, why=why)
     path = spec.model_path
     if path is None or not path.exists():
         return EngineChoice(entry=None, why="its files are not there, so nothing else is known")

@@ -201,7 +201,8 @@ class Library:
         if grown is not None:
             completed = grown.spec
         if backend:
-            other = self._asked(backend)
+            kind = str(completed.settings.get("type", ""))
+            other = self._engines.manifest.of_type(self._asked(backend), kind)
             if other != self._engines.manifest.find(completed.backend or ""):
                 name = f"{completed.name}@{other.name}"
                 return replace(completed, name=name, backend=other.name)
