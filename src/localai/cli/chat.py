@@ -11,6 +11,7 @@ import click
 
 from localai import settings as settings_table
 from localai.cli.background import Background
+from localai.cli.completion import complete_models
 from localai.cli.conversation import LEAVING, Conversation
 from localai.cli.options import setting_options
 
@@ -30,7 +31,7 @@ _QUOTES = '"""'
 
 
 @click.command()
-@click.argument("model", required=False, default="")
+@click.argument("model", required=False, default="", shell_complete=complete_models)
 @click.option("-p", "--prompt", help="Answer this and end; `-` reads it from stdin.")
 @click.option("--system", default="", help="The system prompt.")
 @click.option("--json", "as_json", is_flag=True, help="With --prompt: print the answer as JSON.")

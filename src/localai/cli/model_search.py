@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localai import settings as settings_table
+from localai.cli.completion import complete_models
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def search(
 
 
 @click.command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 @_json_option
 @setting_options(_PLACES)
 def info(name: str, *, as_json: bool, **flags: Any) -> None:
@@ -84,7 +85,7 @@ def info(name: str, *, as_json: bool, **flags: Any) -> None:
 
 
 @click.command("check")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_models)
 @_json_option
 @setting_options(_PLACES)
 def check(names: tuple[str, ...], *, as_json: bool, **flags: Any) -> None:

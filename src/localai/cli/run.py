@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from localai import settings as settings_table
+from localai.cli.completion import complete_models
 from localai.cli.options import setting_options
 from localai.domain.errors import SettingInvalid
 
@@ -24,7 +25,7 @@ _SHOWN_MODELS = 10
 
 
 @click.command()
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1, metavar="[MODEL]...", shell_complete=complete_models)
 @click.option(
     "--install-missing",
     "autoload_backends_too",

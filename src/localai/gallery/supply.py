@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from localai.domain.errors import FetchFailed
+from localai.domain.errors import FetchFailed, LocalAIError
 from localai.gallery.cache import Cache
-from localai.gallery.galleries import Galleries
+from localai.gallery.entry import Entry, EntryFile
+from localai.gallery.galleries import Galleries, Surroundings
 from localai.gallery.places import Gallery, web_address
 from localai.gallery.planner import Planner
 from localai.outbound.client import Client, ClientSettings, is_ok, origin
@@ -74,16 +75,28 @@ def make_supply(
             raise FetchFailed(address, f"answered with status {status}")
         return body
 
-    galleries = Galleries(
-        settings.galleries,
-        cache=Cache(settings.cache),
+    async def measure(entry: Entry) -> int:
+        try:
+            sizes = [one.size_bytes or await _size(sources, one) for one in entry.files]
+        except LocalAIError:
+            return 0
+        return sum(sizes) if all(sizes) else 0
+
+    surroundings = Surroundings(
         fetch=None if settings.sources.offline else fetch,
         free_bytes=free_bytes,
         runs=lambda name: name.strip().lower() in backends(),
+        measure=measure,
     )
+    galleries = Galleries(settings.galleries, Cache(settings.cache), surroundings)
     return ModelSupply(
         planner=Planner(galleries, sources, free_bytes), sources=sources, client=client
     )
+
+
+async def _size(sources: Sources, file: EntryFile) -> int:
+    listing = await sources.look(file.uri)
+    return listing.files[0].size_bytes or 0 if listing.files else 0
 
 
 def _hosts(galleries: tuple[Gallery, ...]) -> frozenset[str]:
