@@ -17,11 +17,15 @@ from localai.catalog.folder import ModelFolder
 from localai.dialects.openai import error_reply
 from localai.dialects.openresponses import ResponsesSpelling
 from localai.documents import DocumentReader
+from localai.downloads.download import Downloader
+from localai.downloads.install import Installer
+from localai.downloads.settings import DownloadSettings
 from localai.engines.stock import Stock
 from localai.gallery import galleries_of
 from localai.gallery.supply import ModelSupply, SupplySettings, make_supply
 from localai.hardware import available_memory_bytes, probe
 from localai.http.services import Services
+from localai.inference.autoload import Autoload
 from localai.inference.generate import generate
 from localai.inference.jobs import Jobs
 from localai.inference.library import Library
@@ -113,6 +117,13 @@ def model_supply(
     )
 
 
+def model_installer(settings: ServerSettings, supply: ModelSupply) -> Installer:
+    """What installs models into this server's folder."""
+    limits = DownloadSettings()
+    downloader = Downloader(settings.models_path.absolute(), supply.client, limits)
+    return Installer(settings.models_path.absolute(), downloader, limits)
+
+
 def model_library(settings: ServerSettings, stock: Stock) -> Library:
     """The installed models. Raises SettingInvalid."""
     return Library(
@@ -190,6 +201,13 @@ def build_services(settings: ServerSettings) -> Services:
         limit_bytes=settings.file_limit * 1_000_000,
         ttl_s=settings.files_ttl,
     )
+    supply = model_supply(settings, stock)
+    autoload = Autoload(
+        library,
+        supply.planner,
+        model_installer(settings, supply).install,
+        is_on=settings.autoload_galleries and not settings.disable_gallery_endpoint,
+    )
     return Services(
         settings=settings,
         library=library,
@@ -200,7 +218,8 @@ def build_services(settings: ServerSettings) -> Services:
         ),
         conversations=Conversations(store, lambda: uuid.uuid4().hex),
         stock=stock,
-        supply=model_supply(settings, stock),
+        supply=supply,
+        autoload=autoload,
         jobs=Jobs(time.time),
         files=files,
         documents=DocumentReader(environment=_for_programs()),

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import StartServer
 from tests.gallery.localai_gallery import write_gallery
+from tests.http.gallery_site import serving
 from tests.live import LiveServer, echo_yaml, write_models
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
     """A web server on loopback with a gallery in LocalAI's format; its address."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(Quiet, directory=folder)
-    ) as server:
-        address = f"http://127.0.0.1:{server.server_port}"
-        write_gallery(folder, address)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield address
-        server.shutdown()
+    with serving(tmp_path / "site") as site:
+        write_gallery(tmp_path / "site", site.address)
+        yield site.address
 
 
 @pytest.fixture

@@ -33,32 +33,41 @@ _QUOTES = '"""'
 @click.command()
 @click.argument("model", required=False, default="", shell_complete=complete_models)
 @click.option("-p", "--prompt", help="Answer this and end; `-` reads it from stdin.")
+@click.option(
+    "-y", "--yes", is_flag=True, help="Install the engine that the model needs, without asking."
+)
 @click.option("--system", default="", help="The system prompt.")
 @click.option("--json", "as_json", is_flag=True, help="With --prompt: print the answer as JSON.")
 @setting_options(SETTINGS)
-def command(model: str, *, prompt: str | None, system: str, as_json: bool, **flags: Any) -> None:
+def command(
+    model: str, *, prompt: str | None, yes: bool, system: str, as_json: bool, **flags: Any
+) -> None:
     """Talk to a model in the terminal: to MODEL, or to the first one that is installed.
 
-    The model runs in this process, no server is needed. /help lists what can be said besides.
+    The model runs without a server, and is installed first where it is not. /help lists what can
+    be said besides.
     """
-    talk(settings_table.load(flags), model, prompt, system=system, as_json=as_json)
+    talk(settings_table.load(flags), model, prompt, system=system, as_json=as_json, yes=yes)
 
 
 def talk(
-    settings: ServerSettings, model: str, prompt: str | None, *, system: str = "", as_json: bool = False
+    settings: ServerSettings, model: str, prompt: str | None, *, system: str = "", as_json: bool = False,
+    yes: bool = False,
 ) -> None:  # fmt: skip
     """One answer to `prompt`, or a conversation when there is none.
 
     Raises the error of a model that cannot be found or loaded.
     """
     from localai.assemble import build_runner
+    from localai.cli.obtain import obtain
     from localai.observe import log
 
     log.configure(level="warn" if settings.log_level == "info" else settings.log_level, log_format=settings.log_format)  # fmt: skip
     if prompt == "-":
         prompt = sys.stdin.read()
+    name = obtain(settings, model, yes=yes) if model else ""
     runner = build_runner(settings)
-    name = runner.library.find_listed(model).name if model else runner.library.find("").name
+    name = name or runner.library.find("").name
     conversation = Conversation(model=name, system=system)
     with Background() as background:
         try:

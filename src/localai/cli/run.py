@@ -33,13 +33,24 @@ _SHOWN_MODELS = 10
     help="The same as --autoload-backends.",
 )
 @click.option(
+    "-y", "--yes", is_flag=True, help="Install the engines that models need, without asking."
+)
+@click.option(
     "-p", "--prompt", help="Start no server: answer this and end; `-` reads it from stdin."
 )
 @setting_options()
 def command(
-    models: tuple[str, ...], *, autoload_backends_too: bool, prompt: str | None, **flags: Any
+    models: tuple[str, ...],
+    *,
+    autoload_backends_too: bool,
+    prompt: str | None,
+    yes: bool,
+    **flags: Any,
 ) -> None:
     """Start the server, and load each MODEL before the first request.
+
+    A MODEL that is not installed is found in the galleries, or wherever its name says
+    (owner/repository, ollama://..., https://..., a path), downloaded and verified first.
 
     Every option can also be set by the environment variable in brackets, or in a file `.env` or
     `localai.env` in this folder.
@@ -48,21 +59,25 @@ def command(
         flags["autoload_backends"] = True
     settings = settings_table.load(flags)
     if prompt is not None:
-        _answer(settings, models, prompt)
+        _answer(settings, models, prompt, yes=yes)
         return
+    wanted = tuple(dict.fromkeys(models + settings.load_to_memory))
     listener = _listen(settings)  # before anything slow: a used port is the most common mistake
     from localai.observe import log
 
     log.configure(
         level="debug" if settings.debug else settings.log_level, log_format=settings.log_format
     )
+    from localai.cli.obtain import obtain, preload
+
+    preload(settings, yes=yes)
+    wanted = tuple(obtain(settings, name, yes=yes) for name in wanted)
     from localai.assemble import build_services
     from localai.http.server import Server
 
     services = build_services(settings)
     server = Server(services)
     address = _shown_address(listener)
-    wanted = tuple(dict.fromkeys(models + settings.load_to_memory))
     with _Talk(settings) as talk:
         serving = server.run_on(
             listener,
@@ -73,12 +88,12 @@ def command(
         _runner()(serving)
 
 
-def _answer(settings: ServerSettings, models: tuple[str, ...], prompt: str) -> None:
+def _answer(settings: ServerSettings, models: tuple[str, ...], prompt: str, *, yes: bool) -> None:
     from localai.cli.chat import talk
 
     if len(models) > 1:
         raise click.UsageError("--prompt is answered by one model; name one.")
-    talk(settings, models[0] if models else "", prompt)
+    talk(settings, models[0] if models else "", prompt, yes=yes)
 
 
 def _listen(settings: ServerSettings) -> socket.socket:

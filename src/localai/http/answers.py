@@ -32,6 +32,7 @@ _RUNS = frozenset(
     {
         *("model_not_found", "model_disabled", "unsupported", "context_too_long", "fetch_failed"),
         *("queue_full", "cooling_down", "out_of_memory", "timed_out", "shutting_down"),
+        *("download_failed", "source_forbidden", "storage_full", "checksum_mismatch"),  # autoload
         *("start_failed", "crashed", "engine_failed", "backend_not_installed", "spec_invalid"),
     }
 )

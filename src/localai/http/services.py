@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from localai.domain.errors import LocalAIError
     from localai.engines.stock import Stock
     from localai.gallery.supply import ModelSupply
+    from localai.inference.autoload import Autoload
     from localai.inference.jobs import Jobs
     from localai.inference.library import Library
     from localai.inference.responses import Responses
@@ -48,6 +49,7 @@ class Services:
     conversations: Conversations
     stock: Stock
     supply: ModelSupply
+    autoload: Autoload
     jobs: Jobs
     spell_error: Callable[[LocalAIError], ErrorReply]
     not_ready: str = field(default="starting")

@@ -105,6 +105,21 @@ class Library:
             self._reported = seen
         return catalog
 
+    def has(self, name: str) -> bool:
+        """Whether a request for `name` means just that model, and not another one instead."""
+        catalog = self.catalog()
+        plain = name.strip().removesuffix(":latest")
+        return any(
+            one in known
+            for one in (name.strip(), plain)
+            for known in (catalog.specs, catalog.file_names, catalog.broken)
+        )
+
+    def refresh(self) -> Catalog:
+        """All models, after looking at the folder now."""
+        self._folder.refresh()
+        return self.catalog()
+
     def find(self, name: str, *, hint: str = "", task: Task = Task.GENERATE) -> ModelSpec:
         """The model `name` means for `task`. `hint` is a second guess, used when `name` is empty.
 
