@@ -246,5 +246,9 @@ def test_an_answer_obeys_its_schema_also_when_there_are_tools(server: LiveServer
     form = {"type": "json_schema", "json_schema": {"schema": {"const": "yes"}}}
     for model in ("noise", "caller"):
         reply = server.say(model, "Hi", tools=tools, response_format=form)
-        message = reply.json["choices"][0]["message"]
+        choice = reply.json["choices"][0]
+        message = choice["message"]
+        if choice["finish_reason"] == "length":  # noise may begin to think, and never end
+            assert message["reasoning_content"]
+            continue
         assert message["content"] == '"yes"' or message.get("tool_calls")  # noise may call

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from localai.catalog.edits import OutputEdits
 from localai.catalog.gotemplate.text_functions import SPACES
+from localai.domain.batches import batches_of
 from localai.domain.errors import SpecInvalid
 from localai.domain.events import (
     BlockEnded,
@@ -118,7 +119,7 @@ def answer(made: Sequence[Event], **edits: Any) -> ChoiceAnswer:
 
     async def read() -> ChoiceAnswer:
         checked, folding = StreamRules(1), Fold()
-        async for batch in edited(batches(), OutputEdits(**edits), origin="m.yaml:1"):
+        async for batch in edited(batches_of(batches()), OutputEdits(**edits), origin="m.yaml:1"):
             assert batch
             for event in batch:
                 folding.feed(checked.feed(event))
@@ -187,7 +188,7 @@ def test_each_choice_is_changed_for_itself() -> None:
 
     async def read() -> dict[int, str]:
         folding, checked = Fold(), StreamRules(2)
-        async for batch in edited(batches(), OutputEdits(cut=("<.*?>",)), origin=""):
+        async for batch in edited(batches_of(batches()), OutputEdits(cut=("<.*?>",)), origin=""):
             for event in batch:
                 folding.feed(checked.feed(event))
         return {index: choice.text for index, choice in folding.answer.choices.items()}
@@ -216,7 +217,7 @@ def test_others_have_their_turn_while_a_slow_pattern_works() -> None:
                 await asyncio.sleep(0)
 
         other = asyncio.create_task(take_turns())
-        async for _ in edited(batches(), OutputEdits(cut=("(?:a?){100}b",)), origin=""):
+        async for _ in edited(batches_of(batches()), OutputEdits(cut=("(?:a?){100}b",)), origin=""):
             pass
         other.cancel()
         return turns

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from localai.catalog.spec import ModelSpec
 from localai.dialects.contract import Origin
 from localai.dialects.openresponses import ResponsesCall, ResponsesEndpoint, ResponsesSpelling
+from localai.domain.batches import Batches, batches_of
 from localai.domain.errors import EngineFailed, InvalidRequest, QueueFull, ShuttingDown
 from localai.domain.events import (
     BlockEnded,
@@ -56,8 +57,11 @@ class Script:
         self.gate: asyncio.Event | None = None
         self.closed = 0
 
-    async def __call__(
-        self, request: GenerationRequest, spec: ModelSpec, /
+    def __call__(self, request: GenerationRequest, spec: ModelSpec, /) -> Batches[Event]:
+        return batches_of(self.said(request, spec))
+
+    async def said(
+        self, request: GenerationRequest, spec: ModelSpec
     ) -> AsyncGenerator[Sequence[Event], None]:
         assert request.model == spec.name == "llama"
         self.asked.append(request)

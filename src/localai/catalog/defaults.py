@@ -87,9 +87,11 @@ def with_defaults(request: GenerationRequest, spec: ModelSpec) -> GenerationRequ
     effort = request.reasoning_effort or spec.settings.get("reasoning_effort")
     if spec.settings.get("reasoning_disable"):
         effort = NO_EFFORT
+    same = effort == request.reasoning_effort
+    with_effort = request if same else replace(request, reasoning_effort=effort)
     return replace(
         request,
-        prompt=_prompt(replace(request, reasoning_effort=effort), spec),
+        prompt=_prompt(with_effort, spec),
         sampling=over(request.sampling, spec.sampling),
         max_tokens=request.max_tokens if request.max_tokens is not None else spec.max_tokens,
         stop=tuple(dict.fromkeys((*spec.stop, *request.stop))),
@@ -128,10 +130,13 @@ def _engine_options(request: GenerationRequest, spec: ModelSpec) -> Mapping[str,
 
 def over(first: Sampling, second: Sampling) -> Sampling:
     """Give `first` with its unset fields taken from `second`."""
+    if second == _UNSET:
+        return first
     missing = {name: getattr(second, name) for name in _SAMPLING if getattr(first, name) is None}
     return replace(first, **missing)
 
 
+_UNSET: Final = Sampling()
 _SAMPLING: Final = tuple(field.name for field in fields(Sampling))
 
 

@@ -10,14 +10,8 @@ import click
 
 _COMMANDS = {
     "run": ("localai.cli.run", "Start the server."),
-    "chat": ("localai.cli.chat", "Talk to a model in the terminal."),
-    "models": ("localai.cli.models", "List the models of this machine, and find more."),
+    "models": ("localai.cli.models", "List the models of this machine."),
     "backends": ("localai.cli.backends", "List, install and remove engines."),
-    "system": ("localai.cli.system", "Show what a report of a fault needs."),
-    "completion": (
-        "localai.cli.completion",
-        "Print the script that completes commands in a shell.",
-    ),
     "version": ("localai.cli.version", "Show the version."),
 }
 _MISUSED = 2

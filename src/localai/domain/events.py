@@ -103,9 +103,13 @@ class BlockStarted:
     call_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delta:
-    """An increment of the open block: text (or call arguments), or media bytes."""
+    """An increment of the open block: text (or call arguments), or media bytes.
+
+    Not to be changed, though not frozen: there is one for each token, and freezing triples what
+    it costs to make one.
+    """
 
     choice: int
     block: int

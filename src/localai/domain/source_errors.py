@@ -61,7 +61,6 @@ class EntryNotFound(RequestError):
             hint=f"{meant}`local-ai models search WORD` looks for one. {' '.join(problems)}".strip(),
             name=name,
             near=list(near),
-            problems=list(problems),
         )
 
 

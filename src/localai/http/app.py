@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.routing import Router
 
 from localai.domain.errors import EngineFailed, MethodNotAllowed, RouteNotFound
 from localai.http import openapi, routes
@@ -14,7 +13,8 @@ from localai.http.gate import Gate
 from localai.observe.log import logger
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from collections.abc import Callable
+
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,8 +24,11 @@ _log = logger(__name__)
 _METHOD_NOT_ALLOWED = 405
 
 
-def build(services: Services) -> Starlette:
-    """The ASGI application of this server."""
+def build(services: Services) -> ASGIApp:
+    """The ASGI application of this server.
+
+    Starlette routes; its own application class would put two more layers around every message.
+    """
     rows = routes.table(services)
     description = openapi.describe(rows)
     services.spellers = {row.path: row.spell_error for row in rows if row.spell_error is not None}
@@ -34,9 +37,7 @@ def build(services: Services) -> Starlette:
         if endpoints is not None:
             endpoints.description = description
 
-    async def not_served(request: Request, error: Exception) -> Response:
-        scope = request.scope
-        assert isinstance(error, HTTPException)
+    def not_served(scope: Scope, error: HTTPException) -> Response:
         if error.status_code == _METHOD_NOT_ALLOWED:
             allowed = (error.headers or {}).get("Allow", "")
             return services.error_response(
@@ -45,19 +46,22 @@ def build(services: Services) -> Starlette:
         known = [row.path for row in rows]
         return services.error_response(scope, RouteNotFound(scope["method"], scope["path"], known))
 
-    return Starlette(
-        routes=routes.routes(rows),
-        middleware=[Middleware(Gate, services), Middleware(LastResort, services)],
-        exception_handlers={HTTPException: not_served},
-    )
+    router = Router(routes=routes.routes(rows))
+    return Gate(LastResort(router, services, not_served), services)
 
 
 class LastResort:
-    """Turns an exception that nobody expected into a clear 500, and logs it."""
+    """Answers where there is no route, and turns what nobody expected into a clear, logged 500."""
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        services: Services,
+        not_served: Callable[[Scope, HTTPException], Response],
+    ) -> None:
         self._app = app
         self._services = services
+        self._not_served = not_served
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; answer for whatever fails."""
@@ -68,8 +72,11 @@ class LastResort:
             started = started or message["type"] == "http.response.start"
             await send(message)
 
+        scope["app"] = self  # so that the router raises for what it does not have
         try:
             await self._app(scope, receive, watched)
+        except HTTPException as refusal:
+            await self._not_served(scope, refusal)(scope, receive, send)
         except Exception:
             if scope["type"] != "http":
                 raise

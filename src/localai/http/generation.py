@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from localai.domain.batches import at_once, taken
 from localai.domain.errors import LocalAIError
 from localai.domain.events import Delta, Failed, Finished, Progress
 from localai.domain.stream_rules import Fold
@@ -22,13 +22,14 @@ from localai.http.origin import model_beside_the_body, origin_of, owner_of
 from localai.inference.generate import generate_all
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Any, Self
 
     from starlette.types import Receive, Scope, Send
 
     from localai.catalog.spec import ModelSpec
     from localai.dialects.contract import Call, Endpoint, StreamEncoder
+    from localai.domain.batches import Batches
     from localai.domain.events import Event
     from localai.http.services import Services
 
@@ -59,7 +60,6 @@ class GenerationRoute:
         origin = origin_of(scope, headers)
         call = self._endpoint.decode(body, origin)
         named = call.requests[0].model or model_beside_the_body(scope)
-        await self._services.autoload.ensure(named)
         spec = self._services.library.find(named, hint=bearer(headers))
         scope["localai.answer_id"] = origin.answer_id
         await self.serve(call, spec, scope, receive, send)
@@ -72,7 +72,12 @@ class GenerationRoute:
         named = call.requests[0].model or model_beside_the_body(scope)
         owner = owner_of(Headers(scope=scope), services.settings)
         requests = [
-            await with_media(replace(request, model=spec.name), services, spec, owner)
+            await with_media(
+                request if request.model == spec.name else replace(request, model=spec.name),
+                services,
+                spec,
+                owner,
+            )
             for request in call.requests
         ]
         answer = AnswerOut(
@@ -84,14 +89,12 @@ class GenerationRoute:
             answer_id=scope["localai.answer_id"],
             framing=self._framing,
         )
-        async with aclosing(
-            generate_all(requests, spec, library=services.library, pool=services.pool)
-        ) as batches:
-            if call.streams:
-                await answer.stream(batches, scope, send)
-            else:
-                response = await answer.whole(batches, scope)
-                await response(scope, receive, send)
+        batches = generate_all(requests, spec, library=services.library, pool=services.pool)
+        if call.streams:
+            await answer.stream(batches, scope, send)
+        else:
+            response = await answer.whole(batches, scope)
+            await response(scope, receive, send)
 
     async def _refuse(
         self, scope: Scope, receive: Receive, send: Send, error: LocalAIError
@@ -115,13 +118,16 @@ class AnswerOut:
     has_text: bool = False
     has_ended: bool = False
 
-    async def whole(self, batches: AsyncGenerator[Sequence[Event], None], scope: Scope) -> Response:
+    async def whole(self, batches: Batches[Event], scope: Scope) -> Response:
         """The folded stream as one response."""
         folding = Fold()
-        async for batch in batches:
+
+        def fold(batch: Sequence[Event]) -> None:
             for event in batch:
                 folding.feed(event)
             self._observe(batch)
+
+        await batches.into(fold)
         answer = folding.answer
         if answer.error is not None:
             return self.services.error_response(scope, answer.error, self.endpoint.error)
@@ -129,27 +135,33 @@ class AnswerOut:
         headers = {"X-Correlation-ID": self.answer_id}
         return Response(body, media_type="application/json", headers=headers)
 
-    async def stream(
-        self, batches: AsyncGenerator[Sequence[Event], None], scope: Scope, send: Send
-    ) -> None:
+    async def stream(self, batches: Batches[Event], scope: Scope, send: Send) -> None:
         """The stream as frames; an error before the first of them has a status of its own."""
         encoder = self.call.stream_encoder(self.model)
         async with KeptAlive(self._start, send, self.framing.keep_alive) as signs:
-            async for batch in batches:
+
+            async def begin(batch: Sequence[Event]) -> None:
+                telling = next((e for e in batch if not isinstance(e, Progress)), None)
+                if telling is None:
+                    return
+                if isinstance(telling, Failed):
+                    await self._refuse(telling, scope, send)
+                    return
+                await signs.start()
+                await taken(pass_on, batch)
+
+            def pass_on(batch: Sequence[Event]) -> Awaitable[None] | None:
                 if not signs.has_started:
-                    telling = next((e for e in batch if not isinstance(e, Progress)), None)
-                    if telling is None:
-                        continue
-                    if isinstance(telling, Failed):
-                        await self._refuse(telling, scope, send)
-                        return
-                    await signs.start()
-                await self._send_batch(batch, encoder, send)
+                    return begin(batch)
                 signs.sent()
+                return self._send_batch(batch, encoder, send)
+
+            await batches.into(pass_on)
         if not self.has_ended:
             await send({"type": "http.response.body", "body": b""})
 
     async def _refuse(self, failed: Failed, scope: Scope, send: Send) -> None:
+        self.has_ended = True
         response = self.services.error_response(scope, failed.error, self.endpoint.error)
         await response(scope, _never, send)
 
@@ -162,19 +174,23 @@ class AnswerOut:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
-    async def _send_batch(self, batch: Sequence[Event], encoder: StreamEncoder, send: Send) -> None:
+    def _send_batch(
+        self, batch: Sequence[Event], encoder: StreamEncoder, send: Send
+    ) -> Awaitable[None] | None:
+        """Send the frames of a batch; what it gives is to be awaited, and none where all is sent."""
         if len(batch) == 1:  # the token path, so no list is built
             frames = encoder.feed(batch[0])
         else:
             frames = [frame for event in batch for frame in encoder.feed(event)]
-        self.has_ended = isinstance(batch[-1], Finished | Failed)
-        if frames or self.has_ended:
-            body = self.framing.join(frames)
-            await send(
-                {"type": "http.response.body", "body": body, "more_body": not self.has_ended}
-            )
-        if not self.has_text or not isinstance(batch[-1], Delta):
+        last = batch[-1]
+        self.has_ended = isinstance(last, Finished | Failed)
+        if not self.has_text or not isinstance(last, Delta):
             self._observe(batch)
+        if not frames and not self.has_ended:
+            return None
+        body = self.framing.join(frames)
+        more = not self.has_ended
+        return at_once(send({"type": "http.response.body", "body": body, "more_body": more}))
 
     def _observe(self, batch: Sequence[Event]) -> None:
         metrics, model = self.services.metrics, self.spec.name

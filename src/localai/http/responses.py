@@ -81,7 +81,6 @@ class _CallRoute(ABC):
         owner = owner_of(headers, services.settings)
         call = await self._responses.expand(self._endpoint.decode(body, origin), owner)
         named = call.requests[0].model or model_beside_the_body(scope)
-        await services.autoload.ensure(named)
         spec = services.library.find(named, hint=bearer(headers))
         request = await with_media(call.requests[0], services, spec, owner)
         call = replace(call, requests=(request,))
@@ -123,11 +122,11 @@ class CreateRoute(_CallRoute):
             answer_id=asked.origin.answer_id,
             framing=SSE,
         )
-        async with aclosing(responses.answer(call, spec, model=model, owner=owner)) as batches:
-            if call.streams:
-                await answer.stream(batches, scope, send)
-            else:
-                await (await answer.whole(batches, scope))(scope, receive, send)
+        batches = responses.answer(call, spec, model=model, owner=owner)
+        if call.streams:
+            await answer.stream(batches, scope, send)
+        else:
+            await (await answer.whole(batches, scope))(scope, receive, send)
 
 
 async def send_frames(

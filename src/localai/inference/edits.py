@@ -7,11 +7,11 @@ repeats. Each text is changed for itself, in the rare answer that has several, w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from localai.catalog.edits import OutputEdits
+from localai.domain.batches import Batches, Take, taken
 from localai.domain.errors import SpecInvalid
 from localai.domain.events import (
     BlockEnded,
@@ -26,19 +26,19 @@ from localai.domain.parts import Text
 from localai.inference.text_rules import Rule, ended, fed, rules
 from localai.regexp.stream import TooSlow
 
-Batches = AsyncGenerator[Sequence[Event], None]
-
 _UNUSED_PART = Text(text="")
 
 
-async def edited(batches: Batches, edits: OutputEdits, *, origin: str) -> Batches:
+def edited(batches: Batches[Event], edits: OutputEdits, *, origin: str) -> Batches[Event]:
     """The events of an answer, with its text changed; `origin` is the `file:line` of the rules.
 
     Raises SpecInvalid when a pattern takes too long.
     """
-    editor = _Editor(edits)
-    async with aclosing(batches):
-        async for batch in batches:
+
+    async def deliver(take: Take[Event]) -> None:
+        editor = _Editor(edits)
+
+        async def edit(batch: Sequence[Event]) -> None:
             out: list[Event] = []
             try:
                 for event in batch:
@@ -50,7 +50,11 @@ async def edited(batches: Batches, edits: OutputEdits, *, origin: str) -> Batche
             except TooSlow:
                 raise _too_slow(origin) from None
             if out:
-                yield out
+                await taken(take, out)
+
+        await batches.into(edit)
+
+    return Batches(deliver)
 
 
 def _too_slow(origin: str) -> SpecInvalid:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from localai.catalog.defaults import with_defaults
+from localai.domain.batches import Batches, batches_of, taken
 from localai.domain.errors import (
     CoolingDown,
     InvalidRequest,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from localai.catalog.spec import ModelSpec
+    from localai.domain.batches import Take
     from localai.domain.generation import GenerationRequest
     from localai.inference.library import Library
     from localai.supervisor.pool import Pool
@@ -44,26 +45,29 @@ _BUFFERED_BATCHES = 64
 _UNFIT = (SpecInvalid, ModelFileInvalid, StartFailed, CoolingDown)
 
 
-async def generate(
+def generate(
     request: GenerationRequest, spec: ModelSpec, *, library: Library, pool: Pool
-) -> AsyncGenerator[Sequence[Event], None]:
+) -> Batches[Event]:
     """Answer `request` with `spec` as a legal stream, in batches of events that came together.
 
-    Never raises a domain error: the stream ends with Failed instead. Closing it cancels.
+    Never raises a domain error: the stream ends with Failed instead. Ending it early cancels.
     """
-    rules = StreamRules(request.choices)
-    try:
-        complete = await prepared(request, spec, library=library, pool=pool)
-        answer = pool.run(complete, with_defaults(request, complete))
-        if complete.edits is not None:
-            answer = edited(answer, complete.edits, origin=complete.origin)
-        async with aclosing(answer) as batches:
-            async for batch in batches:
-                yield [rules.feed(event) for event in batch]
-        rules.close()
-    except LocalAIError as error:
-        if not rules.done:
-            yield [Failed(_blamed(error, request))]
+
+    async def deliver(take: Take[Event]) -> None:
+        rules = StreamRules(request.choices)
+        feed = rules.feed
+        try:
+            complete = await prepared(request, spec, library=library, pool=pool)
+            answer = pool.run(complete, with_defaults(request, complete))
+            if complete.edits is not None:
+                answer = edited(answer, complete.edits, origin=complete.origin)
+            await answer.into(lambda batch: take([feed(event) for event in batch]))
+            rules.close()
+        except LocalAIError as error:
+            if not rules.done:
+                await taken(take, [Failed(_blamed(error, request))])
+
+    return Batches(deliver)
 
 
 def _blamed(error: LocalAIError, request: GenerationRequest) -> LocalAIError:
@@ -90,14 +94,14 @@ async def prepared(
 
 def generate_all(
     requests: Sequence[GenerationRequest], spec: ModelSpec, *, library: Library, pool: Pool
-) -> AsyncGenerator[Sequence[Event], None]:
+) -> Batches[Event]:
     """Answer several prompts of one call together, as one legal stream.
 
     The choices of prompt p are numbered from p*n on; usage adds up. The first failure ends all.
     """
     if len(requests) == 1:
         return generate(requests[0], spec, library=library, pool=pool)
-    return _generate_several(requests, spec, library=library, pool=pool)
+    return batches_of(_generate_several(requests, spec, library=library, pool=pool))
 
 
 async def _generate_several(
@@ -106,9 +110,8 @@ async def _generate_several(
     arrived: asyncio.Queue[tuple[int, Sequence[Event]]] = asyncio.Queue(_BUFFERED_BATCHES)
 
     async def collect(prompt: int, request: GenerationRequest) -> None:
-        async with aclosing(generate(request, spec, library=library, pool=pool)) as batches:
-            async for batch in batches:
-                await arrived.put((prompt, batch))
+        answer = generate(request, spec, library=library, pool=pool)
+        await answer.into(lambda batch: arrived.put((prompt, batch)))
 
     tasks = [
         asyncio.create_task(collect(prompt, request)) for prompt, request in enumerate(requests)

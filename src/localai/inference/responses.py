@@ -6,11 +6,12 @@ bytes. `responses_jobs` has those that are generated in the background.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from localai.domain.batches import Batches, Take, taken
 from localai.domain.errors import InvalidRequest, LocalAIError
 from localai.domain.events import Event, Finished
 from localai.domain.stream_rules import Fold
@@ -77,25 +78,33 @@ class Responses:
                 raise NotStored("item", reference.item_id, param=reference.param)
         return call.after(history, found)
 
-    async def answer(
+    def answer(
         self, call: ResponsesCall, spec: ModelSpec, *, model: str, owner: str
-    ) -> AsyncGenerator[Sequence[Event], None]:
+    ) -> Batches[Event]:
         """Answer an expanded call as a legal stream; it is kept before its last event is given.
 
         `model` is the name to show. An answer that fails or is given up is not kept.
         """
         request = replace(call.requests[0], model=spec.name)
-        keeps = call.store or call.conversation_id is not None
+        answer = self._generate(request, spec)
+        if not call.store and call.conversation_id is None:
+            return answer
         folding = Fold()
-        async with aclosing(self._generate(request, spec)) as batches:
-            async for batch in batches:
-                if keeps:
-                    for event in batch:
-                        folding.feed(event)
-                    if isinstance(batch[-1], Finished):
-                        body = call.whole_encoder(model).encode(folding.answer)
-                        await self._keep(call, body, owner)
-                yield batch
+
+        async def deliver(take: Take[Event]) -> None:
+            async def keep_and_end(batch: Sequence[Event]) -> None:
+                body = call.whole_encoder(model).encode(folding.answer)
+                await self._keep(call, body, owner)
+                await taken(take, batch)
+
+            def fold(batch: Sequence[Event]) -> Awaitable[None] | None:
+                for event in batch:
+                    folding.feed(event)
+                return keep_and_end(batch) if isinstance(batch[-1], Finished) else take(batch)
+
+            await answer.into(fold)
+
+        return Batches(deliver)
 
     async def start(self, call: ResponsesCall, spec: ModelSpec, *, model: str, owner: str) -> bytes:
         """Begin to answer an expanded call in the background; gives the queued response.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from typing import Self
 
     from localai.catalog.spec import ModelSpec
+    from localai.domain.batches import Batches
     from localai.domain.errors import LocalAIError
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 class Generate(Protocol):
     """Answers a request with a model: `generate.generate` with its library and pool."""
 
-    def __call__(
-        self, request: GenerationRequest, spec: ModelSpec, /
-    ) -> AsyncGenerator[Sequence[Event], None]:
+    def __call__(self, request: GenerationRequest, spec: ModelSpec, /) -> Batches[Event]:
         """A legal stream in batches; it ends with Failed instead of raising."""
         ...
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import math
 import time
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,18 +19,18 @@ from localai.domain.errors import (
 from localai.observe.log import logger
 from localai.supervisor import worker
 from localai.supervisor.policy import Backoff
-from localai.supervisor.worker import Patience, Worker, WorkerGone
+from localai.supervisor.worker import Begin, Patience, Worker, WorkerGone
 from localai.wire.messages import LoadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from localai.catalog.spec import ModelSpec
+    from localai.domain.batches import Take
     from localai.domain.tasks import Task
     from localai.engines.manifest import BackendEntry
     from localai.supervisor.engine_supply import EngineSupply
     from localai.supervisor.launcher import Launcher
-    from localai.supervisor.worker_client import WorkerClient
 
 _log = logger(__name__)
 _TRIES = 3
@@ -95,25 +94,17 @@ class Lane:
         return self.running > 0 or self.waiting > 0 or is_starting
 
     async def run(
-        self,
-        spec: ModelSpec,
-        begin: Callable[[WorkerClient], AsyncGenerator[Sequence[Item], None]],
-        *,
-        client: str,
-    ) -> AsyncGenerator[Sequence[Item], None]:
-        """Wait for a worker and a place in it, then pass on its events. Raises LocalAIError.
+        self, spec: ModelSpec, begin: Begin[Item], take: Take[Item], *, client: str
+    ) -> None:
+        """Wait for a worker and a place in it, then hand its events to `take`. Raises LocalAIError.
 
         `begin` starts the call; it is asked again when a worker ends before it got there.
         """
         self._admit(spec)
         for _ in range(_TRIES):
             try:
-                async with (
-                    self._place(client) as current,
-                    aclosing(current.run(begin)) as batches,
-                ):
-                    async for batch in batches:
-                        yield batch
+                async with self._place(client) as current:
+                    await current.run(begin, take)
             except WorkerGone:
                 continue
             return

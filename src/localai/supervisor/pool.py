@@ -7,6 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+from localai.domain.batches import Batches
 from localai.domain.errors import ShuttingDown
 from localai.observe.log import logger
 from localai.supervisor.engine_supply import EngineSupply
@@ -14,14 +15,16 @@ from localai.supervisor.lane import Lane, PoolSettings
 from localai.supervisor.policy import Limits, Resident, to_evict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import Awaitable, Mapping
 
     from localai.catalog.spec import ModelSpec
     from localai.domain.audio import AudioEvent, AudioRequest, AudioSource
+    from localai.domain.batches import Take
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
     from localai.domain.tasks import Task
     from localai.supervisor.launcher import Launcher
+    from localai.supervisor.worker_client import WorkerClient
     from localai.wire.messages import ModelFacts
 
 _log = logger(__name__)
@@ -47,12 +50,14 @@ class Pool:
         """The lanes, for showing; never for deciding."""
         return self._lanes
 
-    def run(
-        self, spec: ModelSpec, request: GenerationRequest
-    ) -> AsyncGenerator[Sequence[Event], None]:
-        """The events of one request, in batches. Raises LocalAIError."""
+    def run(self, spec: ModelSpec, request: GenerationRequest) -> Batches[Event]:
+        """The events of one request. Raises LocalAIError."""
         lane = self._lane(spec.name)
-        return lane.run(spec, lambda worker: worker.generate(request), client=request.client)
+
+        def begin(worker: WorkerClient, take: Take[Event]) -> Awaitable[None]:
+            return worker.generate(request, take)
+
+        return Batches(lambda take: lane.run(spec, begin, take, client=request.client))
 
     def audio(
         self,
@@ -61,10 +66,14 @@ class Pool:
         source: AudioSource | None = None,
         *,
         client: str = "",
-    ) -> AsyncGenerator[Sequence[AudioEvent], None]:
-        """The events of a task with sound, in batches. Raises LocalAIError."""
+    ) -> Batches[AudioEvent]:
+        """The events of a task with sound. Raises LocalAIError."""
         lane = self._lane(spec.name)
-        return lane.run(spec, lambda worker: worker.audio(request, source), client=client)
+
+        def begin(worker: WorkerClient, take: Take[AudioEvent]) -> Awaitable[None]:
+            return worker.audio(request, source, take)
+
+        return Batches(lambda take: lane.run(spec, begin, take, client=client))
 
     async def call(self, spec: ModelSpec, task: Task, request: object, *, client: str = "") -> Any:
         """The result of a one-shot task (`domain.tasks.ONE_SHOT`). Raises LocalAIError."""

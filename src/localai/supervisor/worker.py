@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import math
 import time
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from localai.domain.batches import Take
 from localai.domain.errors import Crashed, LocalAIError, StartFailed, TimedOut
 from localai.observe.log import logger
 from localai.supervisor.fair_queue import FairQueue
@@ -17,7 +18,7 @@ from localai.supervisor.worker_client import WorkerClient
 from localai.wire.http_client import CutShort, NotReached
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from localai.domain.tasks import Task
     from localai.engines.manifest import BackendEntry
@@ -32,6 +33,9 @@ _DRAIN_STEP_S = 0.05
 _ERROR_LINES = 4
 
 Item = TypeVar("Item")
+
+# Starts a call of a worker, and hands its events to somebody.
+Begin = Callable[[WorkerClient, Take[Item]], Awaitable[None]]
 
 
 class WorkerGone(Exception):
@@ -59,6 +63,12 @@ class _RunningCall:
 
     last_event_s: float
     has_begun: bool = False
+
+    async def wait_for_reader(self, pending: Awaitable[None]) -> None:
+        """Let a slow reader read: that is no sick worker."""
+        self.last_event_s = math.inf
+        await pending
+        self.last_event_s = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +126,21 @@ class Worker:
         """The worker's resident memory, where the launcher can tell."""
         return self._launched.memory_bytes()
 
-    async def run(
-        self, begin: Callable[[WorkerClient], AsyncGenerator[Sequence[Item], None]]
-    ) -> AsyncGenerator[Sequence[Item], None]:
-        """The events of one call. Raises WorkerGone if it never reached the worker, Crashed after."""
+    async def run(self, begin: Begin[Item], take: Take[Item]) -> None:
+        """Hand the events of one call to `take`.
+
+        Raises WorkerGone if the call never reached the worker, Crashed after.
+        """
         with self._running_call() as call:
+
+            def watched(batch: Sequence[Item]) -> Awaitable[None] | None:
+                call.has_begun = True
+                call.last_event_s = time.monotonic()
+                pending = take(batch)
+                return None if pending is None else call.wait_for_reader(pending)
+
             try:
-                async with aclosing(begin(self._client)) as batches:
-                    async for batch in batches:
-                        call.has_begun = True
-                        call.last_event_s = math.inf  # a slow reader is no sick worker
-                        yield batch
-                        call.last_event_s = time.monotonic()
+                await begin(self._client, watched)
             except ConnectionError as error:
                 raise await self._why(error, has_begun=call.has_begun) from error
 

@@ -15,9 +15,10 @@ from localai.wire.http_client import Answer, CutShort, HttpClient, NotHttp, NotR
 from localai.wire.messages import Health, ModelFacts, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from localai.domain.audio import AudioEvent, AudioRequest, AudioSource
+    from localai.domain.batches import Take
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
     from localai.domain.tasks import Task
@@ -28,6 +29,7 @@ _CONNECT_RETRY_S = 0.01
 _OK = 200
 _SHOWN_BYTES = 200
 Shape = TypeVar("Shape")
+Item = TypeVar("Item")
 
 
 class WorkerClient:
@@ -55,44 +57,28 @@ class WorkerClient:
         async with asyncio.timeout(timeout_s), await self._http.get("/health") as answer:
             return _read(await answer.whole(), Health)
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
-        """The worker's events, in the batches they arrive in. Closing the generator cancels.
+    async def generate(self, request: GenerationRequest, take: Take[Event]) -> None:
+        """Hand the worker's events to `take`, in the batches they arrive in. Cancelling hangs up.
 
         Raises NotReached, CutShort when the worker is gone, StreamRuleBroken.
         """
+        body = codec.encode(codec.request_to_wire(request))
         try:
-            body = codec.encode(codec.request_to_wire(request))
             async with await self._http.post("/generate", body) as answer:
-                await _check_status(answer)
-                decode = codec.decode_event
-                rest = b""
-                while piece := await answer.piece():
-                    *lines, rest = (rest + piece).split(b"\n")
-                    if lines:
-                        yield [decode(line) for line in lines]
-        except (NotHttp, msgspec.DecodeError, KeyError, ValueError) as error:
-            message = f"The worker sent something that is not an event: {error}"
-            raise StreamRuleBroken(message) from error
+                await _follow_lines(answer, codec.decode_event, take)
+        except NotHttp as error:
+            raise _no_event(error) from error
 
     async def audio(
-        self, request: AudioRequest, source: AudioSource | None = None
-    ) -> AsyncGenerator[Sequence[AudioEvent], None]:
-        """The worker's events of a task with sound, in the batches they arrive in.
-
-        Closing the generator cancels. Raises what `generate` raises.
-        """
+        self, request: AudioRequest, source: AudioSource | None, take: Take[AudioEvent]
+    ) -> None:
+        """Do with a task with sound what `generate` does; `source` is its file, where it has one."""
         path = f"/audio/{audio_task(request).value}"
-        rest = b""
         try:
             async with await self._http.post_pieces(path, _audio_body(request, source)) as answer:
-                await _check_status(answer)
-                while piece := await answer.piece():
-                    *lines, rest = (rest + piece).split(b"\n")
-                    if lines:
-                        yield [decode_audio_event(line) for line in lines]
-        except (NotHttp, msgspec.DecodeError, KeyError, ValueError) as error:
-            message = f"The worker sent something that is not an event: {error}"
-            raise StreamRuleBroken(message) from error
+                await _follow_lines(answer, decode_audio_event, take)
+        except NotHttp as error:
+            raise _no_event(error) from error
 
     async def call(self, task: Task, request: object) -> Any:
         """The result of a one-shot task. Raises the worker's own error, NotReached, CutShort."""
@@ -111,6 +97,29 @@ class WorkerClient:
                 await asyncio.sleep(_CONNECT_RETRY_S)
             else:
                 return
+
+
+async def _follow_lines(answer: Answer, decode: Callable[[bytes], Item], take: Take[Item]) -> None:
+    """Hand the events of an answer to `take`. Raises StreamRuleBroken for one that has others."""
+    await _check_status(answer)
+    rest = b""
+
+    def read(piece: bytes) -> Awaitable[None] | None:
+        nonlocal rest
+        *lines, rest = (rest + piece).split(b"\n")
+        if not lines:
+            return None
+        try:
+            events = [decode(line) for line in lines]
+        except (msgspec.DecodeError, KeyError, ValueError) as error:
+            raise _no_event(error) from error
+        return take(events)
+
+    await answer.follow(read)
+
+
+def _no_event(error: Exception) -> StreamRuleBroken:
+    return StreamRuleBroken(f"The worker sent something that is not an event: {error}")
 
 
 async def _check_status(answer: Answer) -> None:

@@ -8,8 +8,9 @@ begun. A server that closes an idle connection the moment it is used again is no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ _MOST_HEAD_BYTES = 1 << 16
 _MOST_WAITING_BYTES = 1 << 18  # of an answer that nobody reads; then its connection is paused
 _MOST_WHOLE_BYTES = 1 << 30
 _FIRST_FINAL_STATUS = 200
+TakeBytes = Callable[[bytes], Awaitable[None] | None]
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -49,9 +51,13 @@ class HttpClient:
 
     `token` is sent as a bearer token. Answers may take for ever; limit the wait with
     `asyncio.timeout`. Cancelling closes the connection, which tells the server to stop.
+    `reopens` is for a server that closes a connection after each answer: the next one is opened
+    then, and not when it is needed.
     """
 
-    def __init__(self, address: str, *, token: str = "", connect_s: float = 10.0) -> None:
+    def __init__(
+        self, address: str, *, token: str = "", connect_s: float = 10.0, reopens: bool = False
+    ) -> None:
         self._address = address
         self._is_unix = address.startswith(_UNIX)
         self._path = address.removeprefix(_UNIX).removeprefix("//")
@@ -62,6 +68,8 @@ class HttpClient:
         self._common = f"Host: {host}\r\n{bearer}".encode()
         self._kept: list[_Connection] = []
         self._open: set[_Connection] = set()
+        self._reopens = reopens
+        self._reopening: asyncio.Task[None] | None = None
         self._is_closed = False
 
     async def get(self, path: str) -> Answer:
@@ -88,8 +96,19 @@ class HttpClient:
     async def close(self) -> None:
         """Close all connections; answers that still arrive are cut short."""
         self._is_closed = True
+        if self._reopening is not None:
+            self._reopening.cancel()
         for connection in list(self._open):
             connection.abort()
+
+    def _used_up(self) -> None:
+        """The server has closed a connection after its answer."""
+        if self._reopens and not self._kept and not self._is_closed:
+            self._reopening = asyncio.get_running_loop().create_task(self._reopen())
+
+    async def _reopen(self) -> None:
+        with contextlib.suppress(NotReached):  # the next request will tell
+            self._kept.append(await self._connect())
 
     async def _ask(self, message: bytes) -> Answer:
         doubt: CutShort | None = None
@@ -112,6 +131,7 @@ class HttpClient:
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
+        self._check_open()
         is_safe = self._url.scheme == "https"
         try:
             async with asyncio.timeout(self._connect_s):
@@ -128,14 +148,20 @@ class HttpClient:
             why = str(error) or f"no connection within {self._connect_s:g} s"
             message = f"{self._address} cannot be reached: {why}"
             raise NotReached(message) from error
-        if self._is_closed:
+        try:
+            self._check_open()
+        except NotReached:  # closed meanwhile
             made[1].abort()
-            message = f"The client of {self._address} is closed."
-            raise NotReached(message)
+            raise
         return made[1]
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            message = f"The client of {self._address} is closed."
+            raise NotReached(message)
+
     def _connection(self) -> _Connection:
-        return _Connection(self._open, self._kept, is_unix=self._is_unix)
+        return _Connection(self._open, self._kept, self._used_up, is_unix=self._is_unix)
 
 
 @dataclass(slots=True, eq=False)
@@ -152,6 +178,9 @@ class _Incoming:
     is_interim: bool = False
     is_keepable: bool = False
     is_paused: bool = False
+    take: TakeBytes | None = None  # who gets each piece the moment it arrives
+    pending: Awaitable[None] | None = None  # until when the taker wants no more
+    refusal: BaseException | None = None  # of the taker
     waiter: asyncio.Future[None] | None = None
 
     @property
@@ -170,6 +199,21 @@ class _Incoming:
         """Wait until something is different."""
         self.waiter = asyncio.get_running_loop().create_future()
         await self.waiter
+
+    def hand_over(self) -> None:
+        """Give what has arrived to the taker; one that fails or wants to wait gets no more."""
+        assert self.take is not None
+        pieces = self.pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self.waiting_bytes = 0
+        try:
+            self.pending = self.take(data)
+        except BaseException as error:
+            self.refusal = error
+        if self.pending is not None or self.refusal is not None:
+            self.take = None
+            self.wake()
 
     def wake(self) -> None:
         """Something is different."""
@@ -221,6 +265,30 @@ class Answer:
             self._connection.read_on()
         return data
 
+    async def follow(self, take: TakeBytes) -> None:
+        """Hand every piece to `take` as it arrives, from within the event loop's own callback.
+
+        What `take` returns, if anything, is awaited before it gets more. Returns at the end of the
+        answer. Raises what `piece` raises, and what `take` raises.
+        """
+        incoming = self._incoming
+        try:
+            while piece := await self.piece():
+                pending = take(piece)
+                if pending is not None:
+                    await pending
+                incoming.take = take
+                while not (incoming.is_complete or incoming.error) and incoming.take is not None:
+                    await incoming.change()
+                incoming.take = None
+                if incoming.refusal is not None:
+                    raise incoming.refusal
+                if incoming.pending is not None:
+                    pending, incoming.pending = incoming.pending, None
+                    await pending
+        finally:
+            incoming.take = None
+
     async def whole(self) -> bytes:
         """All that was not read yet. Raises as `piece` does, NotHttp when it is over 1 GiB."""
         pieces: list[bytes] = []
@@ -243,9 +311,18 @@ class Answer:
 class _Connection(asyncio.Protocol):
     """One connection. At most one request is under way on it."""
 
-    def __init__(self, opened: set[_Connection], kept: list[_Connection], *, is_unix: bool) -> None:
+    def __init__(
+        self,
+        opened: set[_Connection],
+        kept: list[_Connection],
+        used_up: Callable[[], None],
+        *,
+        is_unix: bool,
+    ) -> None:
         self._opened = opened
         self._kept = kept
+        self._used_up = used_up  # called when the other side closes it after an answer
+        self._has_answered = False
         self._is_unix = is_unix
         self._transport: Any = None  # asyncio's or uvloop's
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -318,6 +395,11 @@ class _Connection(asyncio.Protocol):
                 incoming.fail(NotHttp(f"The answer's head is over {_MOST_HEAD_BYTES} bytes."))
                 self.abort()
             return
+        if incoming.take is not None and incoming.pieces:
+            incoming.hand_over()
+            if incoming.is_complete:
+                incoming.wake()
+            return
         incoming.waiting_bytes += len(data)
         if incoming.waiting_bytes > _MOST_WAITING_BYTES and not incoming.is_complete:
             incoming.is_paused = True
@@ -348,6 +430,8 @@ class _Connection(asyncio.Protocol):
             why = f": {exc}" if exc else ""
             self._forget(CutShort(f"The other side hung up{why}.", has_begun=has_begun))
         self._parser = None  # it knows this object, and both would wait for the garbage collector
+        if self._has_answered and incoming is None:
+            self._used_up()
 
     # What the parser calls
 
@@ -387,6 +471,7 @@ class _Connection(asyncio.Protocol):
             return
         incoming.is_complete = True
         self._incoming = None
+        self._has_answered = True
         was_read = not self._transport.get_write_buffer_size()  # or it was refused half-way
         if incoming.is_keepable and was_read and len(self._kept) < _MOST_KEPT:
             self._kept.append(self)

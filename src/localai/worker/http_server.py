@@ -106,14 +106,27 @@ class Exchange:
 
         Waits while the caller does not read.
         """
+        self.put(data, media_type)
+        await self.room()
+
+    def put(self, data: bytes, media_type: str) -> None:
+        """Send as `send` does, without waiting."""
         connection = self._connection
         if not self._has_begun:
             self._has_begun = True
             connection.write(self._streaming_head(media_type) + connection.chunk(data))
         else:
             connection.write(connection.chunk(data))
-        if connection.room is not None:
-            await connection.room
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the caller does not read as fast as it is answered."""
+        return self._connection.room is not None
+
+    async def room(self) -> None:
+        """Wait while the caller does not read."""
+        if self._connection.room is not None:
+            await self._connection.room
 
     def end(self, data: bytes, media_type: str) -> None:
         """Send the last piece."""

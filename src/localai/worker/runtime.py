@@ -35,6 +35,7 @@ from localai.worker import audio_calls
 from localai.worker.http_requests import Refused, Request
 from localai.worker.http_server import Exchange, HttpServer
 from localai.worker.interfaces import PROTOCOLS, TextGenerator
+from localai.worker.senders import Senders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -70,6 +71,7 @@ class Worker:
         self._is_ordered = False
         self._state = "starting"
         self._running = 0
+        self._senders = Senders()
 
     def admit(self, request: Request) -> None:
         """Refuse a caller without the token, and what is not served, before a body is read."""
@@ -133,14 +135,16 @@ class Worker:
     async def _generate(self, exchange: Exchange, body: bytes) -> None:
         """A stream of events."""
         self._running += 1
+        sender = self._senders.sender(exchange, _NDJSON)
         try:
             async with aclosing(self._answer(body)) as batches:
                 async for lines, is_last in batches:
-                    if is_last:  # one write less
-                        exchange.end(lines, _NDJSON)
+                    if is_last:
+                        sender.end(lines)
                         break
-                    await exchange.send(lines, _NDJSON)
+                    await sender.send(lines)
         finally:
+            sender.close()
             self._running -= 1
 
     async def _task(self, name: str, body: bytes) -> tuple[int, bytes]:

@@ -101,7 +101,7 @@ class LlamaServer:
         self._forced_calls = ForcedCalls(self._stream, self._post)
         self._thinking = Thinking(thinking, self._post)
         self._grammars = OutputGrammars(self._thinking)
-        self._http = HttpClient(address, token=key)
+        self._http = HttpClient(address, token=key, reopens=True)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -352,6 +352,8 @@ def _in_turn(*readers: ThinkingReader | CallStream | None) -> Reader:
 
 def _turn(request: GenerationRequest, first: int, count: int) -> GenerationRequest:
     """The part of `request` that makes `count` choices from `first` on, each with its own seed."""
+    if count == request.choices:
+        return request
     sampling = request.sampling
     if first and sampling.seed is not None:
         sampling = dataclasses.replace(sampling, seed=sampling.seed + first)
