@@ -95,7 +95,7 @@ $(venv)/ready-dev: $(inputs)
 
 # Engines whose tests are worth their download. One that cannot be had here is left out, and its tests say so.
 tested_engines := transformers tones whisper faster-whisper silero-vad espeak piper \
-    sentencetransformers rerankers
+    sentencetransformers rerankers openvino
 
 $(venv)/ready-engines: $(venv)/ready-dev requirements/models.txt src/localai/backends/manifest.yaml \
     $(wildcard src/localai/backends/locks/*.txt)

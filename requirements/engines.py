@@ -22,6 +22,8 @@ UV = Path(sys.executable).parent / "uv"
 NVIDIA = re.compile(r"^(nvidia-|cuda-|triton\b)")
 # What a package asks for and our use of it does not need.
 NOT_NEEDED = {
+    # images, in a build that wants NVIDIA's torch; and reports about its users to its makers
+    "openvino": ["torchvision", "openvino-telemetry"],
     "silero-vad": ["torch", "torchaudio"],  # for its Python code; we run its model's file
 }
 COMPILE = [

@@ -60,7 +60,8 @@ def echo_yaml(name: str, **options: object) -> str:
 def clean_environment(**more: str) -> dict[str, str]:
     """This process's environment without any setting of the server, and with `more`."""
     kept = {key: value for key, value in os.environ.items() if not _OWN_VARIABLES.search(key)}
-    return kept | {"OMP_WAIT_POLICY": "passive", "GGML_NO_BACKTRACE": "1"} | more
+    quiet = {"OMP_WAIT_POLICY": "passive", "GGML_NO_BACKTRACE": "1"}
+    return kept | quiet | {"LOCALAI_GALLERIES": "[]"} | more  # only our own: no network is asked
 
 
 @dataclass(frozen=True)

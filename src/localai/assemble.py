@@ -17,9 +17,15 @@ from localai.catalog.folder import ModelFolder
 from localai.dialects.openai import error_reply
 from localai.dialects.openresponses import ResponsesSpelling
 from localai.documents import DocumentReader
+from localai.downloads.download import Downloader
+from localai.downloads.install import Installer
+from localai.downloads.settings import DownloadSettings
 from localai.engines.stock import Stock
-from localai.hardware import probe
+from localai.gallery import galleries_of
+from localai.gallery.supply import ModelSupply, SupplySettings, make_supply
+from localai.hardware import available_memory_bytes, probe
 from localai.http.services import Services
+from localai.inference.autoload import Autoload
 from localai.inference.generate import generate
 from localai.inference.jobs import Jobs
 from localai.inference.library import Library
@@ -29,6 +35,7 @@ from localai.observe.log import logger
 from localai.observe.metrics import Metrics, server_memory
 from localai.outbound import Fetcher, FetchSettings
 from localai.settings import process_environment
+from localai.sources import source_settings
 from localai.state import Database, FileStore, SqliteStore
 from localai.supervisor.engine_supply import EngineSupply
 from localai.supervisor.lane import PoolSettings
@@ -37,10 +44,12 @@ from localai.supervisor.pool import Pool
 from localai.supervisor.worker import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
 
+    from localai.domain.events import Event
+    from localai.domain.generation import GenerationRequest
     from localai.settings import ServerSettings
 
 _log = logger(__name__)
@@ -84,10 +93,40 @@ def engine_stock(settings: ServerSettings) -> Stock:
     return Stock(settings.backends_path or settings.data_path / "backends", process_environment())
 
 
-def build_services(settings: ServerSettings) -> Services:
-    """Every object of a server."""
-    stock = engine_stock(settings)
-    library = Library(
+def model_supply(
+    settings: ServerSettings, stock: Stock, *, may_read_files: bool = False
+) -> ModelSupply:
+    """Where models come from. `may_read_files`: paths may be named, as for this machine's user."""
+    surroundings = process_environment()
+
+    def backends() -> frozenset[str]:
+        entries = stock.manifest.entries()
+        return frozenset(name for entry in entries for name in (entry.name, *entry.aliases))
+
+    return make_supply(
+        SupplySettings(
+            galleries=galleries_of(settings.galleries),
+            sources=source_settings(surroundings, may_read_files=may_read_files),
+            models_path=settings.models_path,
+            cache=settings.data_path / "galleries",
+            allow_private=settings.allow_private_fetch,
+        ),
+        surroundings,
+        free_bytes=available_memory_bytes,
+        backends=backends,
+    )
+
+
+def model_installer(settings: ServerSettings, supply: ModelSupply) -> Installer:
+    """What installs models into this server's folder."""
+    limits = DownloadSettings()
+    downloader = Downloader(settings.models_path.absolute(), supply.client, limits)
+    return Installer(settings.models_path.absolute(), downloader, limits)
+
+
+def model_library(settings: ServerSettings, stock: Stock) -> Library:
+    """The installed models. Raises SettingInvalid."""
+    return Library(
         model_folder(settings),
         probe,
         AppDefaults(
@@ -98,10 +137,14 @@ def build_services(settings: ServerSettings) -> Services:
         {"grpc_servers": settings.grpc_servers} if settings.grpc_servers else {},
         stock,
     )  # fmt: skip
+
+
+def model_pool(settings: ServerSettings, stock: Stock) -> Pool:
+    """The workers of this process."""
     patience = Patience(
         start_s=settings.worker_start_timeout, stall_s=settings.watchdog_busy_timeout
     )
-    pool = Pool(
+    return Pool(
         LocalLauncher(process_environment(), stock.environments),
         PoolSettings(
             patience=patience,
@@ -112,6 +155,41 @@ def build_services(settings: ServerSettings) -> Services:
         ),
         EngineSupply(stock.manifest, stock.obtain if settings.autoload_backends else None),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Models without a server, for the terminal."""
+
+    library: Library
+    pool: Pool
+
+    async def load(self, name: str) -> None:
+        """Have the model ready. Raises LocalAIError."""
+        spec = self.library.find(name)
+        await self.pool.load(await self.library.prepare(spec))
+
+    def answer(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
+        """The events of one answer, in batches. Raises ModelNotFound, ModelDisabled."""
+        spec = self.library.find(request.model)
+        return generate(request, spec, library=self.library, pool=self.pool)
+
+    async def close(self) -> None:
+        """Stop the workers."""
+        await self.pool.close(drain_s=0.0)
+
+
+def build_runner(settings: ServerSettings) -> Runner:
+    """What running a model in the terminal needs."""
+    stock = engine_stock(settings)
+    return Runner(model_library(settings, stock), model_pool(settings, stock))
+
+
+def build_services(settings: ServerSettings) -> Services:
+    """Every object of a server."""
+    stock = engine_stock(settings)
+    library = model_library(settings, stock)
+    pool = model_pool(settings, stock)
     metrics = Metrics()
     metrics.register(_Collector(server_memory))
     metrics.register(_Collector(lambda: _pool_metrics(pool)))
@@ -123,6 +201,13 @@ def build_services(settings: ServerSettings) -> Services:
         limit_bytes=settings.file_limit * 1_000_000,
         ttl_s=settings.files_ttl,
     )
+    supply = model_supply(settings, stock)
+    autoload = Autoload(
+        library,
+        supply.planner,
+        model_installer(settings, supply).install,
+        is_on=settings.autoload_galleries and not settings.disable_gallery_endpoint,
+    )
     return Services(
         settings=settings,
         library=library,
@@ -133,6 +218,8 @@ def build_services(settings: ServerSettings) -> Services:
         ),
         conversations=Conversations(store, lambda: uuid.uuid4().hex),
         stock=stock,
+        supply=supply,
+        autoload=autoload,
         jobs=Jobs(time.time),
         files=files,
         documents=DocumentReader(environment=_for_programs()),

@@ -78,6 +78,17 @@ class ServerSettings:
     models_config_file: Path | None = _setting(
         "A YAML file with a list of models, beside those in the folder.",
         None, kind="path", group="models", env="LOCALAI_CONFIG_FILE CONFIG_FILE")  # fmt: skip
+    galleries: str = _setting(
+        "Where models come from, as a JSON list of {name, url}; the first comes first. Default: our own and LocalAI's.",
+        "", kind="text", group="models")  # fmt: skip
+    autoload_galleries: bool = _setting(
+        "Install a model that a request names and that is not there, from a gallery or where its name says.",
+        False, kind="flag", group="models")  # fmt: skip
+    preload_models: str = _setting(
+        "Models to have installed before the server starts: a JSON list of names, or of what POST /models/apply takes.",
+        "", kind="text", group="models", short="-preload")  # fmt: skip
+    preload_models_config: Path | None = _setting(
+        "The same as a YAML file with such a list.", None, kind="path", group="models")  # fmt: skip
     load_to_memory: tuple[str, ...] = _setting(
         "Models to load at the start, separated by commas.",
         (), kind="list", group="models")  # fmt: skip

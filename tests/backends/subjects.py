@@ -119,6 +119,20 @@ SUBJECTS = (
         settings={"threads": 1},
     ),
     Subject(
+        backend="openvino",
+        tasks=WITH_GENERATOR,
+        make=lambda folder: make_tiny_hf(folder / "tiny", context_length=4096),
+        options=("parallel:2", "keep_export:true"),  # one test converts it, the others only load
+        settings={"context_size": 2048, "threads": 1},
+    ),
+    Subject(
+        backend="openvino",
+        tasks=(Task.EMBED,),
+        make=lambda folder: make_bert_folder(folder / "embedder"),
+        options=("keep_export:true",),
+        settings={"threads": 1},
+    ),
+    Subject(
         backend="huggingface",
         tasks=(Task.GENERATE,),
         make=lambda _: "none",

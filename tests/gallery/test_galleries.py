@@ -15,7 +15,7 @@ from localai.domain.source_errors import EntryNotFound, GalleryFailed
 from localai.engines.manifest import Manifest
 from localai.gallery.cache import Cache
 from localai.gallery.entry import Entry
-from localai.gallery.galleries import EXPIRY_S, RETRY_AFTER_S, Galleries
+from localai.gallery.galleries import EXPIRY_S, RETRY_AFTER_S, Galleries, Surroundings
 from localai.gallery.places import LOCALAI_URL, PACKAGE, Gallery, galleries_of, web_address
 from localai.gallery.search import search
 from tests.gallery.localai_gallery import write_gallery
@@ -51,10 +51,11 @@ def galleries(
     free_bytes: int = 8 * GB,
 ) -> Galleries:  # fmt: skip
     known = {name for entry in Manifest().entries() for name in (entry.name, *entry.aliases)}
-    return Galleries(
-        places, cache=Cache(folder), fetch=web.fetch if web else None,
-        free_bytes=lambda: free_bytes, runs=lambda name: name in known, clock=clock or Clock(),
+    around = Surroundings(
+        fetch=web.fetch if web else None, free_bytes=lambda: free_bytes,
+        runs=lambda name: name in known, clock=clock or Clock(),
     )  # fmt: skip
+    return Galleries(places, Cache(folder), around)
 
 
 @pytest.fixture
@@ -112,6 +113,28 @@ def test_the_build_that_fits_is_planned_under_the_name_that_was_asked_for(local:
         assert told.why.endswith("it was asked for.")
 
     asyncio.run(plan())
+
+
+def test_builds_whose_gallery_says_no_size_are_measured_where_they_lie(tmp_path: Path) -> None:
+    path = tmp_path / "index.yaml"
+    path.write_text(
+        "- {name: m, variants: [{model: m-q8}], files: [{uri: 'https://x/m-Q4_0.gguf'}]}\n"
+        "- {name: m-q8, files: [{uri: 'https://x/m-Q8_0.gguf'}]}\n"
+    )
+    sizes = {"m": GB, "m-q8": 2 * GB}
+
+    async def measure(entry: Entry) -> int:
+        return sizes[entry.name]
+
+    async def plan(free_bytes: int) -> str:
+        around = Surroundings(
+            fetch=None, free_bytes=lambda: free_bytes, runs=lambda _: True, measure=measure
+        )
+        here = Galleries((Gallery("mine", str(path)),), Cache(None), around)
+        return (await here.plan(await here.find("m"))).files[0].filename
+
+    assert asyncio.run(plan(64 * GB)) == "m-Q8_0.gguf"
+    assert asyncio.run(plan(3 * GB)) == "m-Q4_0.gguf"
 
 
 def test_a_model_without_an_engine_here_is_refused_before_anything_is_downloaded(

@@ -13,6 +13,7 @@ from localai.domain.errors import InvalidRequest
 from localai.domain.source_errors import EntryNotFound
 from localai.gallery import Galleries, Gallery, Planner
 from localai.gallery.cache import Cache
+from localai.gallery.galleries import Surroundings
 from localai.outbound import Client, ClientSettings
 from localai.outbound.proxies import Proxies
 from localai.sources import Sources, SourceSettings
@@ -23,10 +24,12 @@ from tests.gallery.localai_gallery import write_gallery
 def planner(tmp_path: Path) -> Planner:
     folder = tmp_path / "gallery"
     index = write_gallery(folder, folder.as_uri())
-    here = Galleries(
-        (Gallery("mine", str(index)),), cache=Cache(None), fetch=None, free_bytes=lambda: 0,
+    around = Surroundings(
+        fetch=None,
+        free_bytes=lambda: 0,
         runs=lambda name: name in {"llama-cpp", "whisper", "piper"},
-    )  # fmt: skip
+    )
+    here = Galleries((Gallery("mine", str(index)),), Cache(None), around)
     sources = Sources(
         SourceSettings(may_read_files=True, offline=True), Client(ClientSettings(), Proxies({})), tmp_path / "models"
     )  # fmt: skip

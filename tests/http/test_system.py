@@ -278,3 +278,13 @@ def _free_port_of(server: LiveServer) -> int:
     except OSError:
         return 0
     return 0
+
+
+def test_the_report_of_the_system_has_the_loaded_models(server: LiveServer) -> None:
+    assert server.say("team/echo", "Hi").status == 200
+    report = server.get("/system").json
+    (loaded,) = [one for one in report["loaded_models"] if one["id"] == "team/echo"]
+    assert loaded["backend"] == "echo"
+    assert loaded["worker"].startswith("pid ")
+    assert (loaded["running"], loaded["waiting"]) == (0, 0)
+    assert "echo" in report["backends"]

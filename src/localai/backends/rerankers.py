@@ -50,7 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     f16: bool = False
     reranking: bool = True
     trust_remote_code: bool = False
-    download: bool = False
+    download: bool = True
     revision: str = ""
     truncate: bool = True
     batch_tokens: int = 0

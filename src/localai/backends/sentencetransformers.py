@@ -63,7 +63,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     embeddings: bool = False
     reranking: bool = False
     trust_remote_code: bool = False
-    download: bool = False
+    download: bool = True
     revision: str = ""
     max_seq_length: int = 0
     truncate: bool | None = None
@@ -125,7 +125,7 @@ class Backend:
         loaded = self._loaded
         prompt = loaded.prompt(request.prompt_name)
         cuts = loaded.truncates if request.truncate is None else request.truncate
-        texts = [loaded.text_of(item, place) for place, item in enumerate(request.inputs)]
+        texts = [loaded.tokens.text_of(one, at) for at, one in enumerate(request.inputs)]
         fitting = await loaded.tokens.fit(
             [(prompt + text,) for text in texts], cuts=cuts, param="input"
         )
@@ -170,7 +170,7 @@ class _Loaded:
         self.ranks = ranks
         self.truncates = ranks if options.truncate is None else options.truncate
         self.batch_tokens = options.batch_tokens or _BATCH_TOKENS[device.is_cpu]
-        self.tokens = TokenLimit(self._tokenizer(), _set_limit(model, options))
+        self.tokens = TokenLimit(self.tokenizer, _set_limit(model, options))
         self._options = options
         self._device = device
         self.prompt(None)  # a default that is not there is an error of the model file
@@ -189,19 +189,6 @@ class _Loaded:
                 raise SpecInvalid(f"options: prompt_name: {message}")
             raise InvalidRequest(message, param="prompt_name")
         return str(known.get(asked or self.model.default_prompt_name) or "")
-
-    def text_of(self, item: str | tuple[int, ...], place: int) -> str:
-        """An input as text; token ids are those of the model's own tokenizer."""
-        if isinstance(item, str):
-            return item
-        param = f"input[{place}]"
-        tokenizer = self._tokenizer()
-        if tokenizer is None:
-            raise Unsupported("This model takes texts, and no token ids.", param=param)
-        if not all(0 <= token_id < len(tokenizer) for token_id in item):
-            message = f"{param} holds a number that is no token id of this model."
-            raise InvalidRequest(message, param=param)
-        return str(tokenizer.decode(list(item), skip_special_tokens=True))
 
     def embed(self, inputs: list[_Input]) -> list[tuple[bytes, int]]:
         """The vectors of a batch, float32, with the tokens of each."""
@@ -236,7 +223,8 @@ class _Loaded:
         tokens = [0] * len(inputs) if mask is None else mask.sum(dim=1).tolist()
         return self.model(batch_to_device(features, self.model.device)), tokens
 
-    def _tokenizer(self) -> Any:
+    @property
+    def tokenizer(self) -> Any:
         """The model's tokenizer, None for one that is not of transformers and has no limit."""
         tokenizer = self.model.tokenizer
         return tokenizer if hasattr(tokenizer, "model_max_length") else None

@@ -78,7 +78,7 @@ def install(
     """Install engines, each into an environment of its own."""
     stock = _stock(flags)
     for plan in [stock.plan(name, variant=variant, wheels=wheels) for name in names]:
-        _install(stock, plan, force=force)
+        install_engine(stock, plan, force=force)
 
 
 @command.command()
@@ -92,7 +92,7 @@ def upgrade(names: tuple[str, ...], **flags: Any) -> None:
     if not behind:
         click.echo("Everything installed is what this version pins.", err=True)
     for name, variant in behind:
-        _install(stock, stock.plan(name, variant=variant), force=False)
+        install_engine(stock, stock.plan(name, variant=variant), force=False)
 
 
 @command.command()
@@ -141,7 +141,7 @@ def _stock(flags: dict[str, Any]) -> Stock:
     return engine_stock(settings_table.load(flags))
 
 
-def _install(stock: Stock, plan: InstallPlan, *, force: bool) -> None:
+def install_engine(stock: Stock, plan: InstallPlan, *, force: bool) -> None:
     """Say what is going to happen, then do it and show how far it is."""
     entry, variant = plan.entry, plan.variant
     click.echo(f"{entry.name}: {entry.summary}", err=True)

@@ -10,8 +10,14 @@ import click
 
 _COMMANDS = {
     "run": ("localai.cli.run", "Start the server."),
-    "models": ("localai.cli.models", "List the models of this machine."),
+    "chat": ("localai.cli.chat", "Talk to a model in the terminal."),
+    "models": ("localai.cli.models", "List the models of this machine, and find more."),
     "backends": ("localai.cli.backends", "List, install and remove engines."),
+    "system": ("localai.cli.system", "Show what a report of a fault needs."),
+    "completion": (
+        "localai.cli.completion",
+        "Print the script that completes commands in a shell.",
+    ),
     "version": ("localai.cli.version", "Show the version."),
 }
 _MISUSED = 2

@@ -1,4 +1,4 @@
-"""`local-ai models`: what is installed here."""
+"""`local-ai models`: what is installed here, and what can be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localai import settings as settings_table
+from localai.cli import model_search
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """List the models of this machine."""
+    """List the models of this machine, and find more."""
+
+
+for _command in (
+    model_search.available,
+    model_search.search,
+    model_search.info,
+    model_search.check,
+):
+    command.add_command(_command)
 
 
 @command.command("list")
@@ -74,11 +84,10 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         source = (
             f"alias of {row['alias']}" if row["alias"] else row["defined_in"] or row["file"] or ""
         )
-        table.add_row(row["name"] + notes, _size(row["size_bytes"]), row["backend"] or "", source)
+        table.add_row(
+            row["name"] + notes,
+            model_search.size_text(row["size_bytes"]),
+            row["backend"] or "",
+            source,
+        )
     Console().print(table)
-
-
-def _size(size_bytes: int | None) -> str:
-    if size_bytes is None:
-        return "-"
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"  # noqa: PLR2004

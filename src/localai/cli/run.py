@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from localai import settings as settings_table
+from localai.cli.completion import complete_models
 from localai.cli.options import setting_options
 from localai.domain.errors import SettingInvalid
 
@@ -24,16 +25,32 @@ _SHOWN_MODELS = 10
 
 
 @click.command()
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1, metavar="[MODEL]...", shell_complete=complete_models)
 @click.option(
     "--install-missing",
     "autoload_backends_too",
     is_flag=True,
     help="The same as --autoload-backends.",
 )
+@click.option(
+    "-y", "--yes", is_flag=True, help="Install the engines that models need, without asking."
+)
+@click.option(
+    "-p", "--prompt", help="Start no server: answer this and end; `-` reads it from stdin."
+)
 @setting_options()
-def command(models: tuple[str, ...], *, autoload_backends_too: bool, **flags: Any) -> None:
+def command(
+    models: tuple[str, ...],
+    *,
+    autoload_backends_too: bool,
+    prompt: str | None,
+    yes: bool,
+    **flags: Any,
+) -> None:
     """Start the server, and load each MODEL before the first request.
+
+    A MODEL that is not installed is found in the galleries, or wherever its name says
+    (owner/repository, ollama://..., https://..., a path), downloaded and verified first.
 
     Every option can also be set by the environment variable in brackets, or in a file `.env` or
     `localai.env` in this folder.
@@ -41,19 +58,26 @@ def command(models: tuple[str, ...], *, autoload_backends_too: bool, **flags: An
     if autoload_backends_too:
         flags["autoload_backends"] = True
     settings = settings_table.load(flags)
+    if prompt is not None:
+        _answer(settings, models, prompt, yes=yes)
+        return
+    wanted = tuple(dict.fromkeys(models + settings.load_to_memory))
     listener = _listen(settings)  # before anything slow: a used port is the most common mistake
     from localai.observe import log
 
     log.configure(
         level="debug" if settings.debug else settings.log_level, log_format=settings.log_format
     )
+    from localai.cli.obtain import obtain, preload
+
+    preload(settings, yes=yes)
+    wanted = tuple(obtain(settings, name, yes=yes) for name in wanted)
     from localai.assemble import build_services
     from localai.http.server import Server
 
     services = build_services(settings)
     server = Server(services)
     address = _shown_address(listener)
-    wanted = tuple(dict.fromkeys(models + settings.load_to_memory))
     with _Talk(settings) as talk:
         serving = server.run_on(
             listener,
@@ -62,6 +86,14 @@ def command(models: tuple[str, ...], *, autoload_backends_too: bool, **flags: An
             started=lambda: talk.ready(address, services),
         )
         _runner()(serving)
+
+
+def _answer(settings: ServerSettings, models: tuple[str, ...], prompt: str, *, yes: bool) -> None:
+    from localai.cli.chat import talk
+
+    if len(models) > 1:
+        raise click.UsageError("--prompt is answered by one model; name one.")
+    talk(settings, models[0] if models else "", prompt, yes=yes)
 
 
 def _listen(settings: ServerSettings) -> socket.socket:

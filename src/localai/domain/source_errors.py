@@ -61,6 +61,7 @@ class EntryNotFound(RequestError):
             hint=f"{meant}`local-ai models search WORD` looks for one. {' '.join(problems)}".strip(),
             name=name,
             near=list(near),
+            problems=list(problems),
         )
 
 

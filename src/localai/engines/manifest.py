@@ -30,6 +30,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     url: str = ""
     aliases: list[str] = []
     accepts: dict[str, list[str]] = {}
+    types: dict[str, list[str]] = {}
     installed_with: str = ""
     python: str = ""
     requires: dict[str, list[str]] = {}
@@ -65,7 +66,8 @@ class Variant:
 class BackendEntry:
     """One backend of the manifest; `module` is what its worker imports, or `file:PATH`.
 
-    `variants` is empty for a backend that runs in the server's own environment. `python` is a
+    `types` are pairs of another backend's name and a `type` in its model files: such models are
+    run by this one. `variants` is empty for a backend that runs in the server's own environment. `python` is a
     version range such as `>=3.11,<3.14`; `imports` are the modules whose import shows that the
     engine works; `platforms` are `system-machine` names, empty for all.
     """
@@ -78,6 +80,7 @@ class BackendEntry:
     url: str = ""
     aliases: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    types: frozenset[tuple[str, str]] = frozenset()
     variants: tuple[Variant, ...] = ()
     python: str = ""
     imports: tuple[str, ...] = ()
@@ -132,6 +135,11 @@ class Manifest:
         )
         raise BackendNotInstalled(f"There is no backend named {name!r}.", hint=hint)
 
+    def of_type(self, entry: BackendEntry, kind: str) -> BackendEntry:
+        """The backend for a model of `entry` whose file says `type: kind`: as a rule `entry` itself."""
+        asked = (entry.name, kind)
+        return next((other for other in self._shipped if asked in other.types), entry)
+
 
 def _shipped() -> tuple[BackendEntry, ...]:
     folder = Path(str(resources.files("localai.backends")))
@@ -184,6 +192,7 @@ def _entry(row: _Row, module: str, *, locks: Path | None, origin: str = "package
         url=row.url,
         aliases=tuple(row.aliases),
         formats=tuple(row.accepts.get("format", ())),
+        types=frozenset((name, kind) for name, kinds in row.types.items() for kind in kinds),
         variants=variants,
         python=row.python,
         imports=tuple(row.imports),

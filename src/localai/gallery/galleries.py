@@ -11,6 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from localai.domain.errors import FetchFailed, InvalidRequest, SettingInvalid, Unsupported
 from localai.domain.source_errors import EntryNotFound, GalleryFailed
 from localai.gallery.cache import FORMAT, Cache, Kept
@@ -26,6 +28,8 @@ MOST_NEAR: Final = 3
 
 # Fetches an http(s) address. Raises FetchFailed.
 Fetch = Callable[[str], Awaitable[bytes]]
+# What all files of an entry weigh, in bytes; 0 when nobody says.
+Measure = Callable[[Entry], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +40,36 @@ class Listing:
     problems: tuple[str, ...] = ()
 
 
-class Galleries:
-    """Several indexes as one. The first gallery that has a name decides what it means.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What galleries ask of the machine around them.
 
-    `cache` is a folder of its own, or None. `fetch` is the way out, None to stay offline.
-    `free_bytes` gives the memory that is free, 0 when unknown. `runs` says whether this server has
-    an engine of that name. `clock` counts seconds since 1970.
+    `fetch` is the way out, None to stay offline. `free_bytes` gives the memory that is free, 0
+    when unknown. `runs` says whether this server has an engine of that name. `measure` asks where
+    files lie what they weigh, for builds whose gallery does not say. `clock` counts seconds since
+    1970.
     """
 
+    fetch: Fetch | None
+    free_bytes: Callable[[], int]
+    runs: Callable[[str], bool]
+    measure: Measure | None = None
+    clock: Callable[[], float] = time.time
+
+
+class Galleries:
+    """Several indexes as one. The first gallery that has a name decides what it means."""
+
     def __init__(
-        self,
-        galleries: tuple[Gallery, ...],
-        *,
-        cache: Cache,
-        fetch: Fetch | None,
-        free_bytes: Callable[[], int],
-        runs: Callable[[str], bool],
-        clock: Callable[[], float] = time.time,
+        self, galleries: tuple[Gallery, ...], cache: Cache, surroundings: Surroundings
     ) -> None:
         self.galleries = galleries
         self._cache = cache
-        self._fetch = fetch
-        self._free_bytes = free_bytes
-        self._runs = runs
-        self._clock = clock
+        self._fetch = surroundings.fetch
+        self._free_bytes = surroundings.free_bytes
+        self._runs = surroundings.runs
+        self._measure = surroundings.measure
+        self._clock = surroundings.clock
         self._known: dict[str, Kept] = {}
         self._failed: dict[str, tuple[float, str]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -118,6 +128,8 @@ class Galleries:
         configuration cannot be had).
         """
         others = await self._variants(entry)
+        if others:
+            entry, *others = await asyncio.gather(*map(self._weighed, (entry, *others)))
         choice = choose(entry, others, self._free_bytes(), self.runs, asked=variant)
         base = await self._base(choice.entry)
         plan = make_plan(choice, base, overrides or {}, name=name or entry.name)
@@ -125,16 +137,22 @@ class Galleries:
             raise _no_engine(entry, plan.backend)
         return plan
 
-    async def _variants(self, entry: Entry) -> tuple[Entry, ...]:
+    async def _weighed(self, entry: Entry) -> Entry:
+        """An entry with its size, where that can be had."""
+        if entry.size_bytes or self._measure is None:
+            return entry
+        return msgspec.structs.replace(entry, size_bytes=await self._measure(entry))
+
+    async def _variants(self, entry: Entry) -> list[Entry]:
         if not entry.variants:
-            return ()
+            return []
         wanted = {name.lower() for name in entry.variants}
         listing = await self.listing()
-        return tuple(
+        return [
             other
             for other in listing.entries
             if other.gallery == entry.gallery and other.name.lower() in wanted
-        )
+        ]
 
     async def _index(self, gallery: Gallery, *, refresh: bool) -> tuple[Kept | None, list[str]]:
         """The index of a gallery, as new as can be had, and what went wrong."""

@@ -32,6 +32,7 @@ _RUNS = frozenset(
     {
         *("model_not_found", "model_disabled", "unsupported", "context_too_long", "fetch_failed"),
         *("queue_full", "cooling_down", "out_of_memory", "timed_out", "shutting_down"),
+        *("download_failed", "source_forbidden", "storage_full", "checksum_mismatch"),  # autoload
         *("start_failed", "crashed", "engine_failed", "backend_not_installed", "spec_invalid"),
     }
 )
@@ -76,6 +77,11 @@ class Answers:
         return dict(sorted(found.items()))
 
 
+_SEARCH = Query(
+    name="search",
+    schema={"type": "string", "maxLength": 200},
+    description="Words that the name, the tags or the description must have",
+)
 _FILTER = Query(
     name="filter",
     schema={"type": "string", "maxLength": 200},
@@ -165,6 +171,10 @@ ANSWERS: Mapping[str, Answers] = {
     ),
     "POST /v1/edits": replace(_asked, whole=of_openai.Edit),
     "POST /v1/embeddings": replace(_asked, whole=of_openai.EmbeddingList),
+    "GET /models/available": Answers(
+        whole=list[of_native.AvailableModel], query=(_SEARCH,), fails=frozenset()
+    ),
+    "GET /models/galleries": Answers(whole=list[of_native.GalleryPlace]),
     "GET /v1/models": Answers(
         whole=(of_openai.ModelList, of_anthropic.ModelList),
         error=_both,
@@ -249,6 +259,7 @@ ANSWERS: Mapping[str, Answers] = {
     "POST /v1/tokenize": replace(_asked, whole=of_native.TokenIds),
     "POST /v1/detokenize": replace(_asked, whole=of_native.PlainText),
     "GET /": replace(_ollama, whole=str, fails=frozenset()),
+    "GET /system": Answers(whole=of_native.SystemReport),
     "GET /version": Answers(whole=of_native.Version),
     "GET /healthz": Answers(whole=str),
     "GET /readyz": Answers(whole=str, others={503: ("Not yet", of_native.NotReady)}),

@@ -73,7 +73,7 @@ class HearingRoute:
         self, call: HearingCall, source: AudioSource, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer a decoded call about the file in `source`."""
-        answer = answer_of(self._services, self._endpoint.error, call, scope)
+        answer = await answer_of(self._services, self._endpoint.error, call, scope)
         async with aclosing(answer.events(source)) as batches:
             if call.streams:
                 await answer.stream(batches, send)
@@ -131,7 +131,7 @@ class SpeakingRoute:
         query = QueryParams(scope.get("query_string", b""))
         origin = origin_of(scope, Headers(scope=scope))
         call = self._endpoint.decode(body, origin, voice, query)
-        answer = answer_of(self._services, self._endpoint.error, call, scope)
+        answer = await answer_of(self._services, self._endpoint.error, call, scope)
         async with aclosing(answer.events(None)) as batches:
             if call.streams:
                 await answer.stream(batches, send)
@@ -153,7 +153,7 @@ class _InMemory:
         yield self.data
 
 
-def answer_of(
+async def answer_of(
     services: Services,
     spell_error: Callable[[LocalAIError], ErrorReply],
     call: AudioCall,
@@ -168,6 +168,7 @@ def answer_of(
         catalog = services.library.catalog()
         if request.voice in catalog.specs or request.voice in catalog.file_names:
             named, request = request.voice or "", replace(request, voice=None)
+    await services.autoload.ensure(named)
     spec = services.library.find(named, hint=bearer(headers), task=audio_task(request))
     return AudioAnswer(
         services=services, spell_error=spell_error, scope=scope, call=call, request=request,

@@ -60,6 +60,7 @@ class GenerationRoute:
         origin = origin_of(scope, headers)
         call = self._endpoint.decode(body, origin)
         named = call.requests[0].model or model_beside_the_body(scope)
+        await self._services.autoload.ensure(named)
         spec = self._services.library.find(named, hint=bearer(headers))
         scope["localai.answer_id"] = origin.answer_id
         await self.serve(call, spec, scope, receive, send)

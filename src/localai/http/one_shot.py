@@ -48,6 +48,7 @@ class OneShotRoute:
         origin = origin_of(scope, headers)
         call = self._endpoint.decode(body, origin)
         named = call.model or model_beside_the_body(scope)
+        await services.autoload.ensure(named)
         spec = services.library.find(named, hint=bearer(headers), task=call.task)
         complete = await services.library.prepare(spec)
         body_out = await self.result(call, complete, named or spec.name, client=origin.client)

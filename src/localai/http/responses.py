@@ -81,6 +81,7 @@ class _CallRoute(ABC):
         owner = owner_of(headers, services.settings)
         call = await self._responses.expand(self._endpoint.decode(body, origin), owner)
         named = call.requests[0].model or model_beside_the_body(scope)
+        await services.autoload.ensure(named)
         spec = services.library.find(named, hint=bearer(headers))
         request = await with_media(call.requests[0], services, spec, owner)
         call = replace(call, requests=(request,))

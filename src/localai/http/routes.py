@@ -27,6 +27,7 @@ from localai.domain.errors import LocalAIError
 from localai.http.audio import HearingRoute, SpeakingRoute, VadRoute
 from localai.http.backends import BackendEndpoints
 from localai.http.files import Files
+from localai.http.galleries import GalleryEndpoints
 from localai.http.generation import GenerationRoute
 from localai.http.ollama import OllamaEmbedRoute, OllamaEndpoints, OllamaRoute
 from localai.http.one_shot import CountRoute, OneShotRoute
@@ -66,6 +67,7 @@ class RouteRow:
 def table(services: Services) -> tuple[RouteRow, ...]:
     """Every operation, the aliases without `/v1` and below `/v1/engines/{model}` included."""
     listed = (
+        *_galleries(services),  # before the models, whose names may be any word
         *_openai(services),
         *_anthropic(services),
         *_responses(services),
@@ -434,6 +436,17 @@ def _backends(services: Services) -> Iterator[RouteRow]:
         yield replace(post, path=path, endpoint=endpoint, summary=summary, body=body)
 
 
+def _galleries(services: Services) -> Iterator[RouteRow]:
+    """Where models come from."""
+    ends = GalleryEndpoints(services)
+    get = RouteRow(method="GET", path="", endpoint=None, summary="", tag="Galleries")
+    for path, handler, summary in (
+        ("/models/available", ends.available, "List the models that can be installed"),
+        ("/models/galleries", ends.galleries, "Where models come from"),
+    ):
+        yield replace(get, path=path, endpoint=handler, summary=summary)
+
+
 def _system(services: Services) -> Iterator[RouteRow]:
     system = SystemEndpoints(services)
     rows: list[tuple[str, Any, str, str]] = [
@@ -445,6 +458,7 @@ def _system(services: Services) -> Iterator[RouteRow]:
             "text/plain",
         ),
         ("/version", system.version, "The version", _JSON),
+        ("/system", system.system, "What a report of a fault needs", _JSON),
         ("/openapi.json", system.openapi, "This description", _JSON),
         ("/docs", system.docs, "This description, to read and try", "text/html"),
     ]

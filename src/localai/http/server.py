@@ -81,6 +81,8 @@ class Server(uvicorn.Server):
             await self._services.jobs.close()
             await self._services.responses.close()
             await self._services.fetcher.close()
+            await self._services.autoload.close()
+            await self._services.supply.close()
             await self._services.pool.close(drain_s=0.0)
 
     async def _until_it_serves(self, serving: asyncio.Task[None]) -> None:

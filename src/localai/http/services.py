@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from localai.documents import DocumentReader
     from localai.domain.errors import LocalAIError
     from localai.engines.stock import Stock
+    from localai.gallery.supply import ModelSupply
+    from localai.inference.autoload import Autoload
     from localai.inference.jobs import Jobs
     from localai.inference.library import Library
     from localai.inference.responses import Responses
@@ -46,6 +48,8 @@ class Services:
     responses: Responses
     conversations: Conversations
     stock: Stock
+    supply: ModelSupply
+    autoload: Autoload
     jobs: Jobs
     spell_error: Callable[[LocalAIError], ErrorReply]
     not_ready: str = field(default="starting")

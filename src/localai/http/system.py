@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from localai.dialects import anthropic, openai
 from localai.domain.errors import InvalidRequest, LocalAIError
+from localai.inference.system_report import system_report
 from localai.regexp import BadPattern, Pattern
 from localai.version import __version__
 
@@ -50,6 +52,18 @@ class SystemEndpoints:
     async def version(self, _request: Request) -> Response:
         """The version of the package."""
         return JSONResponse({"version": __version__})
+
+    async def system(self, _request: Request) -> Response:
+        """This machine, the engines, the loaded models, the versions."""
+        services = self._services
+        report = await asyncio.to_thread(
+            system_report,
+            services.stock,
+            services.library,
+            services.settings.models_path,
+            services.pool,
+        )
+        return JSONResponse(report)
 
     async def metrics(self, _request: Request) -> Response:
         """Prometheus' text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from localai.catalog.defaults import (
     DEFAULT_BACKEND,
@@ -14,7 +14,7 @@ from localai.catalog.defaults import (
     complete_without_facts,
     memory_bytes,
 )
-from localai.catalog.file_kinds import GGUF, kinds_of
+from localai.catalog.file_kinds import GGUF
 from localai.catalog.gguf import GgufFacts, read_gguf
 from localai.catalog.resolve import can_chat, resolve
 from localai.catalog.spec import ModelSpec
@@ -26,6 +26,7 @@ from localai.domain.errors import (
     ModelNotFound,
 )
 from localai.domain.tasks import Task
+from localai.inference.engine_choice import EngineChoice, Engines, choose_engine
 from localai.observe.log import logger
 from localai.version import __version__
 
@@ -41,19 +42,6 @@ _log = logger(__name__)
 
 # Engines that come with all they need, and the task for which each is the last resort.
 WITHOUT_FILES: Final = {Task.SYNTHESIZE: "espeak", Task.DETECT_SPEECH: "silero-vad"}
-
-
-class Engines(Protocol):
-    """The engines that models can ask for."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """Every backend there is."""
-        ...
-
-    def has(self, entry: BackendEntry) -> bool:
-        """Whether its engine is installed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +86,11 @@ class Library:
         self._grown: dict[str, Grown] = {}
         self._reported: frozenset[str] = frozenset()
 
+    @property
+    def manifest(self) -> Manifest:
+        """Every backend there is."""
+        return self._engines.manifest
+
     def catalog(self) -> Catalog:
         """All models at this moment. New problems in model files are logged once."""
         catalog = self._folder.catalog()
@@ -111,6 +104,21 @@ class Library:
                     _log.warning("%s", warning)
             self._reported = seen
         return catalog
+
+    def has(self, name: str) -> bool:
+        """Whether a request for `name` means just that model, and not another one instead."""
+        catalog = self.catalog()
+        plain = name.strip().removesuffix(":latest")
+        return any(
+            one in known
+            for one in (name.strip(), plain)
+            for known in (catalog.specs, catalog.file_names, catalog.broken)
+        )
+
+    def refresh(self) -> Catalog:
+        """All models, after looking at the folder now."""
+        self._folder.refresh()
+        return self.catalog()
 
     def find(self, name: str, *, hint: str = "", task: Task = Task.GENERATE) -> ModelSpec:
         """The model `name` means for `task`. `hint` is a second guess, used when `name` is empty.
@@ -139,7 +147,7 @@ class Library:
         if known is not None and known[0] == spec.revision:
             return known[1]
         try:
-            entry = self._backend(spec) or self._engines.manifest.find(DEFAULT_BACKEND)
+            entry = self.engine(spec).entry or self._engines.manifest.find(DEFAULT_BACKEND)
             tasks = entry.tasks
         except LocalAIError:
             tasks = ()
@@ -174,7 +182,8 @@ class Library:
             return known[1]
         if spec.model_path is None or not spec.model_path.is_file():
             return None
-        if spec.backend and GGUF not in self._engines.manifest.find(spec.backend).formats:
+        entry = self.engine(spec).entry
+        if entry is not None and GGUF not in entry.formats:
             return None
         found = await asyncio.to_thread(read_gguf, spec.model_path)
         self._facts[spec.name] = (spec.revision, found)
@@ -207,7 +216,8 @@ class Library:
         if grown is not None:
             completed = grown.spec
         if backend:
-            other = self._asked(backend)
+            kind = str(completed.settings.get("type", ""))
+            other = self._engines.manifest.of_type(self._asked(backend), kind)
             if other != self._engines.manifest.find(completed.backend or ""):
                 name = f"{completed.name}@{other.name}"
                 return replace(completed, name=name, backend=other.name)
@@ -225,7 +235,7 @@ class Library:
 
     def _grow(self, spec: ModelSpec, now: ModelSpec, asked: int) -> ModelSpec:
         """`now` with a context of `asked` tokens, or as many as file, training and memory allow."""
-        entry = self._backend(spec)
+        entry = self.engine(spec).entry
         if spec.model_path is None or (entry is not None and GGUF not in entry.formats):
             return now
         facts, hardware = read_gguf(spec.model_path), self._probe()
@@ -248,7 +258,7 @@ class Library:
         return replace(found, revision=f"{spec.revision}+{reached}")
 
     def _complete(self, spec: ModelSpec) -> ModelSpec:
-        entry = self._backend(spec)
+        entry = self.engine(spec).entry
         if entry is not None and GGUF not in entry.formats:
             return complete_without_facts(spec, entry.name, self._probe(), **self._app)
         if spec.model_path is None:
@@ -258,32 +268,14 @@ class Library:
         with_engine = replace(spec, settings={**self._engine_defaults, **spec.settings})
         return complete(with_engine, read_gguf(spec.model_path), self._probe(), **self._app)
 
-    def _backend(self, spec: ModelSpec) -> BackendEntry | None:
-        """The backend the model file names, else the one its files ask for; None for a plain GGUF.
+    def engine(self, spec: ModelSpec) -> EngineChoice:
+        """Which engine runs a model, and why. Raises BackendNotInstalled, ModelFileInvalid."""
+        return choose_engine(spec, self._engines)
 
-        Of several that could run it, the first in the manifest that is installed; else the first.
-        Raises BackendNotInstalled for a name that no backend has, ModelFileInvalid.
-        """
-        if spec.backend:
-            return self._engines.manifest.find(spec.backend)
-        if spec.model_path is None or not spec.model_path.exists():
-            return None
-        kinds = kinds_of(spec.model_path)
-        if GGUF in kinds or (not kinds and spec.model_path.is_file()):
-            return None
-        able = [
-            entry
-            for entry in self._engines.manifest.entries()
-            if not set(kinds).isdisjoint(entry.formats)
-        ]
-        if not able:
-            what = f"holds a model of the kind {kinds[0]!r}" if kinds else "holds no model we know"
-            raise ModelFileInvalid(
-                f"{spec.model_path} {what}, which no engine here runs.",
-                path=str(spec.model_path),
-                hint="Name the engine with `backend:` in the model file; `local-ai backends available` lists them.",
-            )
-        return next((entry for entry in able if self._engines.has(entry)), able[0])
+    def has_engine(self, choice: EngineChoice) -> bool:
+        """Whether a worker of that engine can be started."""
+        entry = choice.entry or self._engines.manifest.find(DEFAULT_BACKEND)
+        return self._engines.has(entry)
 
 
 def _any(_: ModelSpec) -> bool:

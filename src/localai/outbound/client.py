@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from localai.domain.errors import FetchFailed
 from localai.outbound.fetch import PublicResolver, is_public
@@ -67,7 +68,7 @@ class Client:
             sent = {**headers, **(secret or {})} if origin(address) == first else headers
             session = self._session(guarded=guarded and proxy is None)
             async with session.get(
-                address, headers=sent, allow_redirects=False, proxy=proxy
+                _spelled(address), headers=sent, allow_redirects=False, proxy=proxy
             ) as response:
                 if response.status not in _REDIRECTS:
                     yield response
@@ -120,6 +121,11 @@ class Client:
                 read_bufsize=_BUFFER_BYTES,
             )
         return self._sessions[guarded]
+
+
+def _spelled(address: str) -> URL:
+    """The address as it is: to spell it anew would break the signatures in some."""
+    return URL(address, encoded=address.isascii() and " " not in address)
 
 
 def origin(address: str) -> str:

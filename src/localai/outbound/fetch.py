@@ -123,13 +123,17 @@ class Fetcher:
         return self._session
 
 
+class PrivateAddress(OSError):
+    """A name leads into the network that the server runs in."""
+
+
 class PublicResolver(AbstractResolver):
     """Resolves names to public addresses only; the connection is made to just those."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The public addresses of `host`. Raises OSError when one of its addresses is not."""
+        """The public addresses of `host`. Raises PrivateAddress when one is not."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         results: list[ResolveResult] = []
@@ -137,7 +141,7 @@ class PublicResolver(AbstractResolver):
             address = str(where[0])
             if not is_public(ipaddress.ip_address(address)):
                 message = f"{host} points into a private network ({address})"
-                raise OSError(message)
+                raise PrivateAddress(message)
             results.append(
                 ResolveResult(
                     hostname=host,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from localai.domain.errors import ModelFileInvalid, StartFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from localai.wire.messages import LoadRequest
 
@@ -23,12 +23,19 @@ _WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".pth")
 _OF_OTHERS: Final = ["*.onnx*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.gguf", "coreml/*"]
 
 
-def model_folder(request: LoadRequest, *, download: bool = False, revision: str = "") -> Path:
+def model_folder(
+    request: LoadRequest,
+    *,
+    download: bool = True,
+    revision: str = "",
+    skipped: Sequence[str] = _OF_OTHERS,
+) -> Path:
     """The folder of a model: in the models folder, or of a repository of the Hugging Face hub.
 
-    A repository is looked for in the hub's own cache on this machine, and fetched only where
-    `download` allows it. Unless it does, this process is offline from now on: call it before the
-    engine is imported, which reads that once. Raises ModelFileInvalid.
+    A repository that the hub's own cache on this machine holds is used from there, without asking
+    anybody; else it is fetched, unless `download` is off, without the files that match `skipped`.
+    Whoever names a folder stays offline: call it before the engine is imported, which reads that
+    once. Raises ModelFileInvalid.
     """
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -46,30 +53,42 @@ def model_folder(request: LoadRequest, *, download: bool = False, revision: str 
             path=str(path),
             hint="Put the folder there, or name a repository of the Hugging Face hub as OWNER/NAME.",
         )
-    return _of_repository(request.model_id, download=download, revision=revision)
+    return _of_repository(request.model_id, revision, list(skipped), download=download)
 
 
-def _of_repository(name: str, *, download: bool, revision: str) -> Path:
+def _of_repository(name: str, revision: str, skipped: list[str], *, download: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    try:
-        found = snapshot_download(
-            name,
-            revision=revision or None,
-            local_files_only=not download,
-            ignore_patterns=_OF_OTHERS,
-        )
-    except (OSError, ValueError) as error:  # of the network, of the hub, or nothing in the cache
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if download:
-            message = f"{name} cannot be fetched from the Hugging Face hub: {reason}"
-            raise ModelFileInvalid(message, path=name) from error
+    wanted: dict[str, Any] = {"revision": revision or None, "ignore_patterns": skipped}
+    with suppress(OSError, ValueError):  # nothing in the cache
+        found = Path(snapshot_download(name, local_files_only=True, **wanted))
+        if not download or _is_whole(found):
+            return found
+    if not download:
         raise ModelFileInvalid(
             f"{name} is neither a folder in the models folder nor in the cache of the Hugging Face hub.",
             path=name,
-            hint=f"Fetch it with `hf download {name}`, or allow this model's file to: `options: [download]`.",
+            hint=f"Fetch it with `hf download {name}`, or take `download:false` from the model file.",
+        )
+    try:
+        return Path(snapshot_download(name, **wanted))
+    except (OSError, ValueError) as error:  # of the network or of the hub
+        lines = str(error).strip().splitlines()
+        raise ModelFileInvalid(
+            f"{name} is no folder in the models folder, and cannot be fetched from the Hugging Face "
+            f"hub: {lines[0] if lines else type(error).__name__}",
+            path=name,
+            hint="Look at the name and at the network; a repository that is not public needs HF_TOKEN "
+            "in the server's environment.",
         ) from error
-    return Path(found)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder of the cache has a model; one whose download stopped has only small files."""
+    found = [entry for pattern in ("*", "*/*") for entry in folder.glob(pattern)]
+    return (folder / "config.json").is_file() and any(
+        entry.suffix in _WEIGHTS or entry.name == "openvino_model.bin" for entry in found
+    )
 
 
 def _no_folder(path: Path) -> ModelFileInvalid:

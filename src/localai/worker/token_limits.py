@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from localai.domain.errors import ContextTooLong
+from localai.domain.errors import ContextTooLong, InvalidRequest, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +27,28 @@ _COUNTING_FROM_PADDING: Final = (
 
 
 class TokenLimit:
-    """The limit of a tokenizer of transformers. `tokenizer` None is one that has no limit."""
+    """The limit of a tokenizer of transformers. `tokenizer` None is one that has no limit.
+
+    It counts with a copy: a tokenizer fails when two threads cut and pad with it at once.
+    """
 
     def __init__(self, tokenizer: Any, limit: int) -> None:
-        self._tokenizer = tokenizer
+        self._tokenizer = copy.deepcopy(tokenizer)
+        self._alone = Lock()
         self.limit = limit
+
+    def text_of(self, item: str | tuple[int, ...], place: int) -> str:
+        """An input as text; token ids are those of the model's own tokenizer. Raises RequestError."""
+        if isinstance(item, str):
+            return item
+        param = f"input[{place}]"
+        if self._tokenizer is None:
+            raise Unsupported("This model takes texts, and no token ids.", param=param)
+        with self._alone:
+            if not all(0 <= token_id < len(self._tokenizer) for token_id in item):
+                message = f"{param} holds a number that is no token id of this model."
+                raise InvalidRequest(message, param=param)
+            return str(self._tokenizer.decode(list(item), skip_special_tokens=True))
 
     async def fit(
         self, texts: Sequence[Parts], *, cuts: bool, param: str
@@ -53,7 +72,8 @@ class TokenLimit:
 
     def count(self, parts: Parts) -> int:
         """The tokens of a text, special ones included."""
-        return len(self._tokenizer(*parts, truncation=False, verbose=False)["input_ids"])
+        with self._alone:
+            return len(self._tokenizer(*parts, truncation=False, verbose=False)["input_ids"])
 
     def _surely_fits(self, parts: Parts) -> bool:
         """Whether counting is needless: no character of ASCII is more than one token."""

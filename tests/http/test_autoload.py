@@ -1,0 +1,56 @@
+"""A model that a request names is installed by itself, where that is allowed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StartServer
+from tests.gallery.localai_gallery import write_gallery
+from tests.gguf_maker import make_scripted
+from tests.http.gallery_site import serving
+from tests.live import LiveServer, echo_yaml, write_models
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    return write_models(tmp_path / "models", {"echo.yaml": echo_yaml("echo")})
+
+
+@pytest.fixture
+def server(tmp_path: Path, models: Path, start_server: StartServer) -> Iterator[LiveServer]:
+    make_scripted(tmp_path / "made.gguf", ["it", " works"])
+    with serving(tmp_path / "site") as site:
+        write_gallery(
+            tmp_path / "site", site.address, {"tiny.gguf": (tmp_path / "made.gguf").read_bytes()}
+        )
+        setting = json.dumps([{"name": "site", "url": f"{site.address}/index.yaml"}])
+        yield start_server(
+            models,
+            "--autoload-galleries",
+            environment={"LOCALAI_GALLERIES": setting, "HF_HUB_OFFLINE": ""},
+        )
+        assert sum("/tiny.gguf" in line for line in site.asked) == 1, (
+            "several requests, one download"
+        )
+
+
+def test_requests_for_one_model_wait_for_one_install(server: LiveServer, models: Path) -> None:
+    with ThreadPoolExecutor(3) as threads:
+        replies = list(threads.map(lambda _: server.say("tiny-chat", "Hi"), range(3)))
+    assert [reply.status for reply in replies] == [200, 200, 200], replies[0].body
+    assert replies[0].json["choices"][0]["message"]["content"] == "it works"
+    assert (models / "tiny-chat.yaml").is_file()
+    assert server.say("nobody-knows-this", "Hi").status == 404
+
+
+def test_nothing_is_installed_unless_it_is_allowed(
+    tmp_path: Path, models: Path, start_server: StartServer
+) -> None:
+    server = start_server(models)
+    assert server.say("whisper-tiny", "Hi").status == 200  # by the only model there is
+    assert [path.name for path in models.iterdir()] == ["echo.yaml"]
