@@ -168,8 +168,9 @@ def _send(server: LiveServer, case: Any, findings: Findings) -> None:
 
 
 def _wrong(case: Any, response: Any) -> Iterator[str]:
-    # Speech needs an engine that is installed apart; a server without it says so.
-    lacks_engine = "speech" in case.path and response.status_code == NOT_IMPLEMENTED
+    # Sound needs engines that are installed apart; a server without them says so.
+    is_sound = "Audio" in case.operation.tags or "ElevenLabs" in case.operation.tags
+    lacks_engine = is_sound and response.status_code == NOT_IMPLEMENTED
     for check in BUILT_IN[lacks_engine:]:
         try:
             case.validate_response(response, checks=[CHECKS.get_one(check)])

@@ -227,6 +227,13 @@ def test_ignore_eos_goes_on_after_the_end(server: LiveServer) -> None:
     assert text_of(answer).startswith(SENTENCE)
 
 
+def test_an_answer_in_a_form_ends_with_it_also_when_the_end_is_ignored(server: LiveServer) -> None:
+    form: Any = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"const": "x"}}}
+    answer = chat(server, response_format=form, max_tokens=20, extra_body={"ignore_eos": True})
+    assert text_of(answer) == '"x"'
+    assert answer.choices[0].finish_reason == "stop"
+
+
 def test_a_prompt_beyond_the_context_is_refused(server: LiveServer) -> None:
     with server.openai() as client, pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(

@@ -89,16 +89,28 @@ def with_defaults(request: GenerationRequest, spec: ModelSpec) -> GenerationRequ
         effort = NO_EFFORT
     same = effort == request.reasoning_effort
     with_effort = request if same else replace(request, reasoning_effort=effort)
+    output = _output(request, spec)
     return replace(
         request,
         prompt=_prompt(with_effort, spec),
-        sampling=over(request.sampling, spec.sampling),
+        sampling=_sampling(request, output, spec),
         max_tokens=request.max_tokens if request.max_tokens is not None else spec.max_tokens,
         stop=tuple(dict.fromkeys((*spec.stop, *request.stop))),
-        output=_output(request, spec),
+        output=output,
         reasoning_effort=effort,
         engine_options=_engine_options(request, spec),
     )
+
+
+def _sampling(request: GenerationRequest, output: OutputFormat, spec: ModelSpec) -> Sampling:
+    """The request's values over the file's; what has a form, or may be a call, ends where it ends.
+
+    Engines fail when a grammar allows nothing but the end, and `ignore_eos` forbids that.
+    """
+    merged = over(request.sampling, spec.sampling)
+    if not merged.ignore_eos or (isinstance(output, PlainText) and not request.tools):
+        return merged
+    return replace(merged, ignore_eos=None)
 
 
 def _output(request: GenerationRequest, spec: ModelSpec) -> OutputFormat:

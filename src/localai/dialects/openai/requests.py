@@ -253,7 +253,8 @@ class GenerationBody(msgspec.Struct, kw_only=True):
         Meta(description="Token id to a number from -100 to 100 that is added to its logit"),
     ] = None
     ignore_eos: Annotated[
-        bool | None, Meta(description="Go on after the model ends its answer")
+        bool | None,
+        Meta(description="Go on after the model ends its answer; not with a form or tools"),
     ] = None
     n_keep: Annotated[
         int | None,
