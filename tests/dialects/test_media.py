@@ -43,7 +43,7 @@ def test_an_address_waits_for_the_door() -> None:
         ("", MediaKind.IMAGE, "empty"),
         (PICTURE, MediaKind.AUDIO, "image/png, not sound"),
         (base64.b64encode(b"plain text").decode(), MediaKind.IMAGE, "no image"),
-        ("file:///etc/passwd", MediaKind.IMAGE, "not base64"),
+        ("file:///etc/passwd", MediaKind.IMAGE, "begins with file://"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, kind: MediaKind, says: str) -> None:

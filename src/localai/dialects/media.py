@@ -19,6 +19,7 @@ from localai.domain.parts import Media, MediaKind, Part, Text
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.ASCII)
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_OTHER_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,9 @@ def media_from(text: str, kind: MediaKind, path: str) -> Media:
     """
     if _ADDRESS.match(text):
         return PendingMedia(kind=kind, media_type="", data=b"", address=text, path=path)
+    if other := _OTHER_ADDRESS.match(text):
+        message = f"{path} begins with {other[0]}; it must be http://, https:// or data:."
+        raise InvalidRequest(message, param=path)
     declared, data = _declared_and_data(text, path)
     return checked_media(data, kind, path, declared=declared)
 

@@ -61,6 +61,13 @@ class Fetcher:
                 return await self._follow(address, kinds)
         except TimeoutError:
             why = f"took longer than {self._settings.timeout_s:g} s"
+        except aiohttp.ClientConnectorDNSError as error:
+            why = f"could not be fetched: no host {error.host} is known here"
+            if isinstance(error.os_error, PrivateAddress):
+                why = f"is refused: {error.os_error}"
+        except aiohttp.ClientConnectorError as error:
+            reason = error.os_error.strerror or type(error.os_error).__name__
+            why = f"could not be fetched: {error.host}:{error.port} takes no connection ({reason})"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             why = f"could not be fetched: {str(error) or type(error).__name__}"
         raise FetchFailed(address[:_SHOWN], why)
