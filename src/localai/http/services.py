@@ -55,6 +55,18 @@ class Services:
     not_ready: str = field(default="starting")
     spellers: dict[str, Callable[[LocalAIError], ErrorReply]] = field(default_factory=dict)
 
+    def _speller(self, path: str) -> Callable[[LocalAIError], ErrorReply] | None:
+        """The dialect of a path, and of those beside it that nobody serves: /api/chats."""
+        for whole in (path, f"/v1{path}"):
+            if whole in self.spellers:
+                return self.spellers[whole]
+            segments = whole.split("/")
+            family = "/".join(segments[: 3 if segments[1:2] == ["v1"] else 2])
+            for known, spell in self.spellers.items():
+                if len(family) > 1 and f"{known}/".startswith(f"{family}/"):
+                    return spell
+        return None
+
     def error_response(
         self,
         scope: Scope,
@@ -62,7 +74,7 @@ class Services:
         spell: Callable[[LocalAIError], ErrorReply] | None = None,
     ) -> Response:
         """`error` as the response of one dialect, by default that of the path, else the server's."""
-        reply = (spell or self.spellers.get(scope["path"]) or self.spell_error)(error)
+        reply = (spell or self._speller(scope["path"]) or self.spell_error)(error)
         self.metrics.failures.labels(error.kind).inc()
         if reply.status >= _SERVER_ERROR:
             _log.warning("%s %s: %s", scope["method"], scope["path"], error.sentence)
