@@ -45,6 +45,7 @@ from localai.wire.http_client import HttpClient
 from localai.worker.llama_server import chunks, requests, vectors
 from localai.worker.llama_server.calls_or_form import Reader, call_or_answer
 from localai.worker.llama_server.forced_calls import ForcedCalls
+from localai.worker.llama_server.one_call import until_second_call, wants_one_call
 from localai.worker.llama_server.output_grammar import OutputGrammars
 from localai.worker.llama_server.thinking import Thinking
 from localai.worker.llama_server.tool_plan import ToolPlans
@@ -141,7 +142,9 @@ class LlamaServer:
             thinking = await self._thinking.reader(request)
             if thinking is not None or calls_in_text is not None:
                 read = _in_turn(thinking, calls_in_text)
-        together = 1 if guarded or forced or plan.is_either else self._slots
+        one_call = wants_one_call(request)
+        alone = guarded or forced or plan.is_either or one_call
+        together = 1 if alone else self._slots
         for first in range(0, request.choices, together):
             turn = _turn(request, first, min(together, request.choices - first))
             is_last = first + turn.choices == request.choices
@@ -159,11 +162,12 @@ class LlamaServer:
                 answer = _until_stop(answer, StopGuard(request.stop), translator)
             elif request.max_tokens == 0:
                 answer = _without_text(answer, translator)
+            if read is not None:
+                answer = _read_by(answer, read)
+            if one_call:
+                answer = until_second_call(answer, translator)
             async with aclosing(answer) as batches:
-                async for batch in batches:
-                    events = batch
-                    if read is not None:
-                        events = [made for event in batch for made in read(event)]
+                async for events in batches:
                     if is_last and translator.ended_choices == turn.choices:
                         ending += events  # the end of a choice, and the last event, go out together
                     elif events:
@@ -381,6 +385,15 @@ async def _until_stop(
                     yield out
                     return
             yield out
+
+
+async def _read_by(
+    answer: AsyncGenerator[Sequence[Event], None], read: Reader
+) -> AsyncGenerator[Sequence[Event], None]:
+    """What a reader makes of an answer."""
+    async with aclosing(answer) as batches:
+        async for batch in batches:
+            yield [made for event in batch for made in read(event)]
 
 
 async def _without_text(

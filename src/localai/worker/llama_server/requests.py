@@ -27,6 +27,7 @@ from localai.domain.parts import (
     ToolCall,
     ToolResult,
 )
+from localai.worker.llama_server.one_call import wants_one_call
 from localai.worker.llama_server.sound import checked_sound
 from localai.worker.llama_server.tool_schemas import engine_tool
 
@@ -89,9 +90,9 @@ def _common_body(request: GenerationRequest) -> dict[str, Any]:
     body |= {"stream": True, "cache_prompt": True, "return_progress": True}
     if request.max_tokens is not None:
         body["n_predict"] = request.max_tokens
-    if matches_stops_itself(request):
+    if matches_stops_itself(request) or wants_one_call(request):
         body["timings_per_token"] = True  # the only count of tokens in a stream that is cut short
-    elif request.stop:
+    if request.stop and not matches_stops_itself(request):
         body["stop"] = list(request.stop)
     if request.choices > 1:
         body["n_cmpl"] = request.choices
