@@ -42,6 +42,7 @@ def client(server: LiveServer) -> Iterator[anthropic.Anthropic]:
         yield made
 
 
+@pytest.mark.covers("`/v1/messages/count_tokens`, and counts of the cache in `usage`", "anthropic")
 def test_an_answer_and_its_count(client: anthropic.Anthropic) -> None:
     answer = client.messages.create(model="talker", max_tokens=50, messages=ASK)
     assert [block.text for block in answer.content if block.type == "text"] == ["One two three"]
@@ -54,6 +55,7 @@ def test_an_answer_and_its_count(client: anthropic.Anthropic) -> None:
     assert again.id != answer.id
 
 
+@pytest.mark.covers("`stop_reason`, with the `stop_sequence` that came", "anthropic")
 def test_limits_and_stops_are_told_apart(client: anthropic.Anthropic) -> None:
     short = client.messages.create(model="talker", max_tokens=1, messages=ASK)
     assert short.stop_reason == "max_tokens"
@@ -121,6 +123,7 @@ def test_errors_are_anthropics(client: anthropic.Anthropic, server: LiveServer) 
     assert body["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.covers("Models in its form", "anthropic")
 def test_models_are_listed_in_its_form(server: LiveServer) -> None:
     base = f"http://127.0.0.1:{server.port}"
     strict = {"max_retries": 0, "_strict_response_validation": True}
@@ -135,6 +138,7 @@ def test_models_are_listed_in_its_form(server: LiveServer) -> None:
     assert server.get("/v1/models").json["object"] == "list"
 
 
+@pytest.mark.covers("Keys in `x-api-key`", "anthropic")
 def test_a_missing_key_is_told_in_its_own_form(tmp_path: Path) -> None:
     make_scripted(tmp_path / "talker.gguf", ["One"])
     with LiveServer(tmp_path, "--api-keys", "secret") as running:

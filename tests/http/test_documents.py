@@ -104,6 +104,7 @@ def prompt_tokens(reply: Reply) -> int:
     return tokens
 
 
+@pytest.mark.covers("Documents, read as text", "chat")
 def test_openais_client_sends_documents(server: LiveServer) -> None:
     data = f"data:application/pdf;base64,{encoded(REPORT)}"
     with server.openai() as client, uploaded(server, "report.pdf", REPORT) as file_id:
@@ -127,6 +128,7 @@ def test_openais_client_sends_documents(server: LiveServer) -> None:
             assert answer.choices[0].message.content == f"Sum up: {READ}"
 
 
+@pytest.mark.covers("Documents, read as text", "responses")
 def test_openais_client_sends_documents_with_responses(server: LiveServer) -> None:
     with (
         server.openai() as client,
@@ -166,6 +168,7 @@ def test_a_document_is_read_again_with_the_next_turn(server: LiveServer) -> None
         assert gone.error["param"] == "previous_response_id[0].content[0].file_id"
 
 
+@pytest.mark.covers("Documents, read as text", "messages")
 def test_anthropics_client_sends_documents(server: LiveServer) -> None:
     with (
         anthropics(server) as client,

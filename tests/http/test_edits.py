@@ -96,6 +96,8 @@ def edit(server: LiveServer, model: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("ask", [chat, anthropic, responses, ollama, edit])
 @pytest.mark.parametrize("name", RULES)
+@pytest.mark.covers("`cutstrings`, `extract_regex`, `trimspace`, `trimsuffix`", "file")
+@pytest.mark.covers("`template.reply_prefix`", "file")
 def test_every_api_shows_the_changed_answer(
     server: LiveServer, name: str, ask: Callable[[LiveServer, str], tuple[str, str]]
 ) -> None:

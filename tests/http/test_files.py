@@ -79,6 +79,7 @@ def on_disk(server: LiveServer) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
+@pytest.mark.covers("`/v1/files`", "openai")
 def test_openais_client_keeps_files(server: LiveServer) -> None:
     with server.openai() as client:
         made = client.files.create(

@@ -179,6 +179,14 @@ ROME = ("get_weather", {"city": "Rome"})
         ("other", "Sure.", [ROME]),
     ],
 )
+@pytest.mark.covers(
+    "`function:` with `response_regex`, `json_regex_match` and `argument_regex`", "file"
+)
+@pytest.mark.covers("`function:` with an XML preset", "file")
+@pytest.mark.covers(
+    "`function:` with the pseudo tool that answers (`disable_no_action: false`)", "file"
+)
+@pytest.mark.covers("`function.grammar:`", "file")
 def test_a_model_may_call(
     server: LiveServer, model: str, content: str | None, calls: list[tuple[str, Any]]
 ) -> None:

@@ -52,6 +52,7 @@ def test_usage_counts_every_token(server: LiveServer) -> None:
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
 
 
+@pytest.mark.covers("`/v1/edits`", "openai")
 def test_completions_and_edits_are_answered(server: LiveServer) -> None:
     done = complete(server, "Begin:\n")
     assert done.object == "text_completion"
@@ -109,6 +110,7 @@ def test_a_stop_text_may_begin_inside_a_token(server: LiveServer) -> None:
     assert text_of(chat(server, stop="cripted: o")) == "This is s"
 
 
+@pytest.mark.covers("`stopwords`", "file")
 def test_the_model_files_stop_words_are_added(server: LiveServer) -> None:
     assert text_of(chat(server, "stopping")) == SENTENCE.partition("three")[0]
     assert text_of(chat(server, "stopping", stop="scripted")) == "This is "

@@ -83,6 +83,7 @@ def _tokens(server: LiveServer, text: str) -> int:
     return len(server.post("/v1/tokenize", body).json["tokens"])
 
 
+@pytest.mark.covers("`template.multimodal`", "file")
 def test_templates_of_model_files_carry_pictures(server: LiveServer) -> None:
     url = f"data:image/png;base64,{PICTURE}"
     one = _prompt_tokens(server, _chat(url, "teller", "hi"))
@@ -151,6 +152,7 @@ def test_an_address_is_fetched(server: LiveServer) -> None:
         ("data:text/plain;base64,AAAA", "no image"),
         ("http://127.0.0.1:9/a.png", "could not be fetched"),
         ("http:/nonsense", "not base64"),
+        ("file:///etc/passwd", "begins with file://; it must be http://"),
     ],
 )
 def test_what_is_no_picture_is_named(server: LiveServer, url: str, says: str) -> None:

@@ -49,6 +49,7 @@ def client(server: LiveServer) -> Iterator[ollama.Client]:
         yield made
 
 
+@pytest.mark.covers("Names with `:latest`", "ollama-api")
 def test_a_conversation_streams_and_adds_up(client: ollama.Client) -> None:
     chunks = list(client.chat("talker:latest", ASK, stream=True))
     assert "".join(chunk.message.content or "" for chunk in chunks) == "One two three"
@@ -61,6 +62,7 @@ def test_a_conversation_streams_and_adds_up(client: ollama.Client) -> None:
     assert whole.eval_count == 4
 
 
+@pytest.mark.covers("`options`", "ollama-api")
 def test_options_and_limits_count(client: ollama.Client) -> None:
     short = client.chat("talker", ASK, options={"num_predict": 1})
     assert (short.message.content, short.done_reason) == ("One", "length")
@@ -68,6 +70,7 @@ def test_options_and_limits_count(client: ollama.Client) -> None:
     assert cut.message.content == "One two "
 
 
+@pytest.mark.covers("`/api/generate`, also `raw`", "ollama-api")
 def test_a_prompt_is_continued(client: ollama.Client) -> None:
     answer = client.generate("talker", "hello")
     assert (answer.response, answer.done_reason) == ("One two three", "stop")
@@ -101,6 +104,8 @@ def test_an_answer_obeys_a_schema(client: ollama.Client) -> None:
     assert "".join((answer.message.content or "").split()) == '{"a":"x"}'
 
 
+@pytest.mark.covers("`/api/tags`, `/api/show`, `/api/ps`, `/api/version`", "ollama-api")
+@pytest.mark.covers("`keep_alive`", "ollama-api")
 def test_models_are_listed_shown_loaded_and_unloaded(
     client: ollama.Client, server: LiveServer
 ) -> None:
@@ -136,6 +141,7 @@ def _context(client: ollama.Client, model: str) -> int:
     return found.context_length or 0
 
 
+@pytest.mark.covers("`num_ctx`", "ollama-api")
 def test_a_call_gets_the_context_it_asks_for(client: ollama.Client, server: LiveServer) -> None:
     client.chat("roomy", ASK, options={"num_ctx": 100})
     assert _context(client, "roomy") == 8192
@@ -170,6 +176,7 @@ def test_nobody_gets_more_context_than_the_file_says(
     assert server.log.count("Its file sets `context_size`") == 1
 
 
+@pytest.mark.covers("`/api/embed` and `/api/embeddings`", "ollama-api")
 def test_vectors(client: ollama.Client, server: LiveServer) -> None:
     answer = client.embed("embedder", ["the cat", "paris"])
     assert [len(vector) for vector in answer.embeddings] == [SIZE, SIZE]

@@ -87,6 +87,7 @@ CONVERSATIONS = {
 
 
 @pytest.mark.parametrize("items", CONVERSATIONS.values(), ids=list(CONVERSATIONS))
+@pytest.mark.covers("Texts and items as input", "openresponses")
 def test_a_conversation_is_answered(server: LiveServer, items: list[dict[str, Any]]) -> None:
     answer = whole(server, "talker", items)
     assert answer["status"] == "completed"

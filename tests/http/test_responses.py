@@ -71,6 +71,8 @@ def test_input_is_counted_as_it_would_be_read(client: openai.OpenAI) -> None:
         client.responses.input_tokens.count(model="talker")
 
 
+@pytest.mark.covers("Every field that the specification requires", "openresponses")
+@pytest.mark.covers("`input_items`", "openresponses")
 def test_an_answer_has_what_the_specification_wants(client: openai.OpenAI) -> None:
     answer = client.responses.create(model="talker", input="hello", metadata={"a": "b"})
     assert (answer.output_text, answer.status) == ("One two three", "completed")
@@ -84,6 +86,7 @@ def test_an_answer_has_what_the_specification_wants(client: openai.OpenAI) -> No
     assert [item.type for item in items.data] == ["message"]
 
 
+@pytest.mark.covers("`status: incomplete`, with its reason", "openresponses")
 def test_a_length_is_told(client: openai.OpenAI) -> None:
     answer = client.responses.create(model="talker", input="hello", max_output_tokens=1)
     assert answer.status == "incomplete"
@@ -91,6 +94,7 @@ def test_a_length_is_told(client: openai.OpenAI) -> None:
     assert answer.incomplete_details.reason == "max_output_tokens"
 
 
+@pytest.mark.covers("A `sequence_number` in every event", "openresponses")
 def test_a_stream_is_numbered_and_adds_up(client: openai.OpenAI) -> None:
     with client.responses.stream(model="talker", input="hello") as stream:
         events = list(stream)
@@ -101,6 +105,8 @@ def test_a_stream_is_numbered_and_adds_up(client: openai.OpenAI) -> None:
     assert final.output_text == "One two three"
 
 
+@pytest.mark.covers("`previous_response_id`, over any number of turns", "openresponses")
+@pytest.mark.covers("Texts and items as input", "openresponses")
 def test_turns_are_remembered_over_any_number_of_hops(client: openai.OpenAI) -> None:
     turn = client.responses.create(model="talker", input="first words")
     sizes = []
@@ -143,6 +149,7 @@ def test_an_answer_obeys_a_schema(client: openai.OpenAI) -> None:
     assert json.loads(answer.output_text) == {"a": "x"}
 
 
+@pytest.mark.covers("`background`: polled and deleted", "openresponses")
 def test_a_background_answer_is_polled_resumed_and_deleted(client: openai.OpenAI) -> None:
     queued = client.responses.create(model="echo", input="a b c", background=True)
     assert queued.status in ("queued", "in_progress")
@@ -156,6 +163,7 @@ def test_a_background_answer_is_polled_resumed_and_deleted(client: openai.OpenAI
         client.responses.retrieve(queued.id)
 
 
+@pytest.mark.covers("`background`: a stream that is resumed with `starting_after`", "openresponses")
 def test_a_background_stream_is_resumed_from_any_event(client: openai.OpenAI) -> None:
     stream = client.responses.create(model="echo", input="a b c", background=True, stream=True)
     events = list(stream)
@@ -168,6 +176,7 @@ def test_a_background_stream_is_resumed_from_any_event(client: openai.OpenAI) ->
         assert [event.sequence_number for event in resumed] == list(range(first, len(events)))
 
 
+@pytest.mark.covers("`background`: cancelled", "openresponses")
 def test_a_background_answer_is_cancelled(client: openai.OpenAI, server: LiveServer) -> None:
     queued = client.responses.create(model="slow", input="a b c", background=True)
     wait_until(lambda: server.running("slow") == 1, "the start")
@@ -176,6 +185,7 @@ def test_a_background_answer_is_cancelled(client: openai.OpenAI, server: LiveSer
     assert client.responses.cancel(queued.id).status == "cancelled"
 
 
+@pytest.mark.covers("Conversations", "openresponses")
 def test_a_conversation_keeps_its_items(client: openai.OpenAI) -> None:
     talk = client.conversations.create(metadata={"k": "v"})
     client.responses.create(model="talker", input="first", conversation=talk.id)
@@ -196,6 +206,9 @@ def test_errors_are_named(client: openai.OpenAI) -> None:
     assert wrong.value.param == "background"
 
 
+@pytest.mark.covers(
+    "What is stored survives a kill; what was running has failed, and says so", "openresponses"
+)
 def test_what_is_stored_survives_a_kill(tmp_path: Path) -> None:
     folder, data = _fill(tmp_path / "models"), str(tmp_path / "data")
     with LiveServer(folder, "--data-path", data) as first, first.openai() as client:

@@ -57,6 +57,7 @@ def test_a_sound_becomes_part_of_the_prompt(server: LiveServer) -> None:
     assert prompt_tokens(heard(server, mp3(), form="mp3")) == silent + TOKENS
 
 
+@pytest.mark.covers("Sounds, for models that hear", "chat")
 def test_the_official_client_sends_sounds(server: LiveServer) -> None:
     data = base64.b64encode(wav()).decode()
     with server.openai() as client:

@@ -88,6 +88,7 @@ def test_a_conversation_is_rendered_exactly(server: LiveServer) -> None:
     assert counted == _tokens(server, rendered)
 
 
+@pytest.mark.covers("`template.completion` and `template.edit`", "file")
 def test_completions_and_edits_have_their_own(server: LiveServer) -> None:
     completion = _prompt_tokens(server, "/v1/completions", {"prompt": "abc"})
     assert completion == _tokens(server, "Text: abc ->")
@@ -95,6 +96,7 @@ def test_completions_and_edits_have_their_own(server: LiveServer) -> None:
     assert edit == _tokens(server, "Do: cut With: long text")
 
 
+@pytest.mark.covers("A template that fails is told with line and column", "file")
 def test_a_template_that_fails_says_where(server: LiveServer) -> None:
     reply = server.say("broken", "hello")
     assert reply.status == 500

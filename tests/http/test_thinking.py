@@ -194,6 +194,7 @@ def test_a_prompt_may_end_in_a_tag_of_the_models_own(server: LiveServer) -> None
     assert openai_chat(server, "planned") == (THOUGHT, ANSWER)
 
 
+@pytest.mark.covers("`reasoning:`", "file")
 def test_a_model_may_have_tags_of_its_own(server: LiveServer) -> None:
     assert openai_chat(server, "paired") == ("so", "Well  done.")
 
@@ -215,6 +216,7 @@ def counts(server: LiveServer) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
+@pytest.mark.covers("`chat_template_kwargs`, with `enable_thinking`", "chat")
 def test_a_request_decides_over_the_model_file(server: LiveServer, counts: tuple[int, int]) -> None:
     thinking, none = counts
     assert prompt_tokens(server, "understood") == thinking
@@ -226,6 +228,7 @@ def test_a_request_decides_over_the_model_file(server: LiveServer, counts: tuple
         assert prompt_tokens(server, name, **more) == thinking
 
 
+@pytest.mark.covers("`reasoning:`", "file")
 def test_a_model_whose_thinking_is_switched_off_never_thinks(
     server: LiveServer, counts: tuple[int, int]
 ) -> None:

@@ -33,6 +33,7 @@ def _length(vector: list[float]) -> float:
     return math.sqrt(sum(number * number for number in vector))
 
 
+@pytest.mark.covers("`/v1/embeddings`: order, usage and indexes", "openai")
 def test_vectors_come_in_order_with_their_usage(server: LiveServer) -> None:
     texts = ["the cat", "paris", "the cat"]
     with server.openai() as client:
@@ -53,6 +54,7 @@ def _tokens(model: str, text: str) -> dict[str, Any]:
     return {"model": model, "content": text, "add_special": True}
 
 
+@pytest.mark.covers("`/v1/embeddings`: floats and base64; texts, lists and tokens", "openai")
 def test_base64_floats_and_token_inputs_agree(server: LiveServer) -> None:
     ids = server.post("/v1/tokenize", _tokens("embedder", "the cat")).json["tokens"]
     body = {"model": "embedder", "input": "the cat"}
@@ -65,6 +67,7 @@ def test_base64_floats_and_token_inputs_agree(server: LiveServer) -> None:
         assert data[0]["embedding"] == pytest.approx(plain, abs=1e-4)
 
 
+@pytest.mark.covers("`/v1/embeddings`: `dimensions`", "openai")
 def test_dimensions_cut_and_scale(server: LiveServer) -> None:
     body = {"model": "embedder", "input": "the cat"}
     whole = server.post("/v1/embeddings", body).json["data"][0]["embedding"]
@@ -99,6 +102,7 @@ def test_a_text_over_the_limit_is_refused_with_both_numbers(server: LiveServer) 
     assert "256" in reply.error["message"]
 
 
+@pytest.mark.covers("`/v1/rerank`, as Jina has it, and `/v2/rerank`, as Cohere has it", "ranking")
 def test_ranking_is_sorted_and_cut(server: LiveServer) -> None:
     body = {"model": "ranker", "query": "capital of france", "documents": DOCUMENTS}
     every = server.post("/v1/rerank", body).json
@@ -128,6 +132,7 @@ def test_wrong_rankings_are_named(server: LiveServer, changed: dict[str, Any], p
     assert (reply.status, reply.error["param"]) == (400, param)
 
 
+@pytest.mark.covers("`/v1/tokenize` and `/v1/detokenize`", "ranking")
 def test_tokens_go_both_ways(server: LiveServer) -> None:
     ids = server.post("/v1/tokenize", {"model": "talker", "content": "Hello, wörld"}).json["tokens"]
     assert ids

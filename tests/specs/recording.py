@@ -7,12 +7,15 @@ client would come out as something else.
 from __future__ import annotations
 
 VIOLATIONS: list[str] = []
+PATHS: set[str] = set()
+"""Where answers came from, since somebody last looked."""
 
 
 def record(method: str, path: str, status: int, content_type: str, body: bytes) -> None:
     """Note what is wrong with an answer."""
     from tests.specs.replies import Reply, check_reply  # takes seconds, which few tests need
 
+    PATHS.add(path)
     kind = content_type.partition(";")[0]
     try:
         check_reply(Reply(method, path.partition("?")[0], status, kind, body))

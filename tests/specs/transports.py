@@ -8,11 +8,14 @@ from typing import Any
 import httpx
 import httpx2
 
+from localai.http.answers import NDJSON, SSE
 from tests.specs.recording import record
+
+STREAMS = (SSE, NDJSON)
 
 
 class RecordedStream(httpx.SyncByteStream, httpx2.SyncByteStream):
-    """The body of an answer; when it was read to its end it is looked at."""
+    """The body of an answer; it is looked at when it was read, a stream as far as it was."""
 
     def __init__(self, request: Any, response: Any) -> None:
         self._request = request
@@ -21,12 +24,17 @@ class RecordedStream(httpx.SyncByteStream, httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         pieces = []
-        for piece in self._stream:
-            pieces.append(piece)
-            yield piece
         kind = self._response.headers.get("content-type", "")
-        method, path = self._request.method, self._request.url.path
-        record(method, path, self._response.status_code, kind, b"".join(pieces))
+        is_read = kind.partition(";")[0] in STREAMS  # OpenAI's client reads no further than [DONE]
+        try:
+            for piece in self._stream:
+                pieces.append(piece)
+                yield piece
+            is_read = True
+        finally:
+            if is_read:
+                method, path = self._request.method, self._request.url.path
+                record(method, path, self._response.status_code, kind, b"".join(pieces))
 
     def close(self) -> None:
         """Give the connection back."""
