@@ -44,10 +44,11 @@ from localai.supervisor.pool import Pool
 from localai.supervisor.worker import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from prometheus_client.metrics_core import Metric
 
+    from localai.domain.batches import Batches
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
     from localai.settings import ServerSettings
@@ -169,7 +170,7 @@ class Runner:
         spec = self.library.find(name)
         await self.pool.load(await self.library.prepare(spec))
 
-    def answer(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
+    def answer(self, request: GenerationRequest) -> Batches[Event]:
         """The events of one answer, in batches. Raises ModelNotFound, ModelDisabled."""
         spec = self.library.find(request.model)
         return generate(request, spec, library=self.library, pool=self.pool)

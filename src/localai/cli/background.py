@@ -5,14 +5,25 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Generator
+    from collections.abc import AsyncIterator, Coroutine, Generator
     from concurrent.futures import Future
 
 Result = TypeVar("Result")
+Item_co = TypeVar("Item_co", covariant=True)
 _END = object()
+
+
+class Stream(Protocol[Item_co]):
+    """What comes bit by bit, and can be closed before its end."""
+
+    def __aiter__(self) -> AsyncIterator[Item_co]:
+        """Give its items."""
+
+    async def aclose(self) -> None:
+        """End it."""
 
 
 class Background:
@@ -41,7 +52,7 @@ class Background:
             _end(future)
             raise
 
-    def items(self, stream: AsyncGenerator[Result, None]) -> Generator[Result, None, None]:
+    def items(self, stream: Stream[Result]) -> Generator[Result, None, None]:
         """What `stream` gives, as it comes. It is closed when the caller stops, or on Ctrl-C."""
         arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
 

@@ -16,8 +16,6 @@ from localai.cli.conversation import LEAVING, Conversation
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
-
     from localai.assemble import Runner
     from localai.domain.errors import LocalAIError
     from localai.domain.events import Event
@@ -165,9 +163,7 @@ class _Terminal:
         self._conversation.answered(said.text)
 
     def _answer(self, said: _Said) -> None:
-        stream: AsyncGenerator[Sequence[Event], None] = self._runner.answer(
-            self._conversation.request
-        )
+        stream = self._runner.answer(self._conversation.request)
         with contextlib.closing(self._background.items(stream)) as batches:
             for batch in batches:
                 for event in batch:
