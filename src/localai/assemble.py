@@ -36,7 +36,7 @@ from localai.observe.metrics import Metrics, server_memory
 from localai.outbound import Fetcher, FetchSettings
 from localai.settings import process_environment
 from localai.sources import source_settings
-from localai.state import Database, FileStore, SqliteStore
+from localai.state import Database, FileStore, JobJournal, SqliteStore
 from localai.supervisor.engine_supply import EngineSupply
 from localai.supervisor.lane import PoolSettings
 from localai.supervisor.launcher import LocalLauncher
@@ -221,7 +221,7 @@ def build_services(settings: ServerSettings) -> Services:
         stock=stock,
         supply=supply,
         autoload=autoload,
-        jobs=Jobs(time.time),
+        jobs=Jobs(time.time, JobJournal(settings.data_path / "jobs")),
         files=files,
         documents=DocumentReader(environment=_for_programs()),
         fetcher=Fetcher(FetchSettings(allow_private=settings.allow_private_fetch)),

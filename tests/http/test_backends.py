@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.engines.test_install import CODE, MURMUR
-from tests.live import LiveServer, Reply, wait_until
+from tests.live import LiveServer, Reply, run_cli, wait_until
 from tests.wheels import WORKER, make_wheel, repack
 
 
@@ -86,6 +89,72 @@ def test_an_engine_is_installed_used_and_removed(start: Callable[..., LiveServer
     assert removed["deletion"]
     assert "error" not in removed
     assert ask(server).status == 501
+
+
+def folder_of(server: LiveServer) -> Path:
+    rows = {row["name"]: row for row in server.request("GET", "/backends/available").json}
+    (environment,) = rows["murmur"]["environments"]
+    return Path(environment["folder"])
+
+
+def test_an_upgrade_leaves_a_running_worker_its_environment(
+    start: Callable[..., LiveServer],
+) -> None:
+    server = start()
+    job_of(server, server.request("POST", "/backends/apply", {"id": "murmur"}))
+    assert text_of(ask(server)) == "hello there"
+    old = folder_of(server)
+    custom = server.folder.parent / "data" / "backends" / "custom" / "murmur.yaml"
+    custom.write_text(MURMUR.replace("[murmur-engine]", '["murmur-engine>=1"]'))
+    assert "error" not in job_of(server, server.request("POST", "/backends/upgrade/murmur"))
+    new = folder_of(server)
+    assert new != old
+    assert (old / "bin" / "python").exists()
+    assert text_of(ask(server)) == "hello there"
+    (pid,) = server.workers("quiet")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not old.exists(), "the end of the old environment")
+    assert text_of(ask(server)) == "hello there"
+    assert len(server.workers("quiet")) == 2
+    assert new.exists()
+
+
+def test_what_is_removed_elsewhere_stays_until_its_worker_has_ended(
+    start: Callable[..., LiveServer],
+) -> None:
+    server = start()
+    job_of(server, server.request("POST", "/backends/apply", {"id": "murmur"}))
+    assert text_of(ask(server)) == "hello there"
+    old = folder_of(server)
+    removed = run_cli("backends", "uninstall", "murmur", folder=server.folder.parent)
+    assert removed.returncode == 0, removed.stderr
+    assert (old / "bin" / "python").exists()
+    assert text_of(ask(server)) == "hello there"  # of the worker that runs
+    server.stop()
+    assert not old.exists()
+
+
+def test_jobs_of_a_server_that_died_are_told_as_failed(
+    start: Callable[..., LiveServer], start_server: StartServer, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # an index that never answers
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        environment = {"UV_DEFAULT_INDEX": index, "NO_PROXY": "127.0.0.1", "UV_CACHE_DIR": str(tmp_path / "uv")}  # fmt: skip
+        for number, end in enumerate((signal.SIGKILL, signal.SIGTERM)):
+            server = start_server(tmp_path / "models", environment=environment)
+            begun = server.request("POST", "/backends/apply", {"id": "murmur"})
+            path = begun.json["status"].removeprefix(server.url)
+            wait_until(lambda at=path, on=server: "installing" in on.get(at).json["message"], "its begin")  # fmt: skip
+            assert not server.get(path).json["processed"]
+            server.stop(end)
+            server = start_server(tmp_path / "models", environment=environment)
+            told = server.get(path).json
+            assert told["processed"]
+            assert told["phase"] == "failed"
+            assert "The server ended before this was done" in told["error"]
+            assert told["gallery_element_name"] == "murmur"
+            assert len(server.get("/backends/jobs").json) == number + 1
+            server.stop()
 
 
 def test_a_missing_engine_is_installed_when_that_is_wanted(

@@ -6,19 +6,28 @@
 The receipt is replaced in one step, and only after everything else: whatever stops an install, the
 receipt names an environment that is whole, the old one or the new one. A folder that no receipt
 names is the rest of an install that stopped; the next install goes on from it.
+
+Whoever runs something in an environment holds its file `.in-use`, with a lock that the system frees
+when the process ends, however it ends. An environment that was replaced stays until nobody does.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from filelock import FileLock, Timeout
+
+from localai.domain.errors import InstallBusy
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +37,8 @@ if TYPE_CHECKING:
 RECEIPT: Final = "installed.json"
 CUSTOM: Final = "custom"  # the folder of a user's own backends
 _SHOWN_DIGEST: Final = 12
+_MARK: Final = ".in-use"
+_TRIES: Final = 3
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +87,46 @@ class Environments:
         ]
         return max(found, key=lambda one: one.receipt.installed_unix_s, default=None)
 
+    def hold(self, entry: BackendEntry) -> tuple[Installed, int] | None:
+        """The environment to run a worker of `entry` in, and an open file that keeps it.
+
+        As long as that file is open anywhere, in a process that inherited it for one, nobody removes
+        the environment. -1 where it cannot be held: it is somebody else's, who may not remove it.
+        """
+        for _ in range(_TRIES):
+            installed = self.find(entry)
+            if installed is None:
+                break
+            mark = _lock(installed.folder, is_shared=True)
+            if mark is not None:
+                return installed, mark
+        return None  # or replaced again and again
+
+    def release(self, installed: Installed) -> None:
+        """Remove an environment that was replaced, if nobody uses it any more."""
+        if self._is_current(installed) or not installed.folder.exists():
+            return
+        with suppress(InstallBusy), self.locked(installed.receipt.backend):
+            if not self._is_current(installed):
+                _remove_unused(installed.folder)
+
+    def _is_current(self, installed: Installed) -> bool:
+        now = self.read(installed.receipt.backend, installed.receipt.variant)
+        return now is not None and now.folder == installed.folder
+
+    @contextmanager
+    def locked(self, backend: str) -> Iterator[None]:
+        """Nobody else installs this backend meanwhile. The system frees the lock of a dead process.
+
+        Raises InstallBusy.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.root / f".{backend}.lock", timeout=0):
+                yield
+        except Timeout:
+            raise InstallBusy(backend) from None
+
     def all(self) -> Iterator[Installed]:
         """Every environment, by backend and variant."""
         for receipt in sorted(self.root.glob(f"*/*/{RECEIPT}")):
@@ -105,8 +156,11 @@ class Environments:
         """Remove an environment: first the receipt, so that a half-removed one is never used."""
         folder = self.folder(backend, variant)
         (folder / RECEIPT).unlink(missing_ok=True)
+        self.sweep(backend, variant)
+        if any(folder.glob("*/")):
+            return  # in use; it goes with the next install, or when its worker ends
         shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             folder.parent.rmdir()
 
     def sweep(self, backend: str, variant: str) -> None:
@@ -114,7 +168,7 @@ class Environments:
         installed = self.read(backend, variant)
         for folder in self.folder(backend, variant).glob("*/"):
             if installed is None or folder != installed.folder:
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove_unused(folder)
 
     def folder(self, backend: str, variant: str) -> Path:
         """The folder of one backend's variant."""
@@ -130,3 +184,37 @@ def interpreter(environment: Path) -> Path:
     if sys.platform == "win32":
         return environment / "Scripts" / "python.exe"
     return environment / "bin" / "python"
+
+
+def _lock(environment: Path, *, is_shared: bool) -> int | None:
+    """The open mark of an environment, locked; -1 where it cannot be, None when others hold it.
+
+    It is also None when the environment was removed meanwhile.
+    """
+    if sys.platform == "win32":  # where no file is removed that is in use
+        return -1
+    path = environment / _MARK
+    try:
+        mark = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(mark, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError:
+        os.close(mark)
+        return None
+    if not path.exists():
+        os.close(mark)
+        return None
+    return mark
+
+
+def _remove_unused(environment: Path) -> None:
+    mark = _lock(environment, is_shared=False)
+    if mark is None:
+        return
+    shutil.rmtree(environment, ignore_errors=True)
+    if mark >= 0:
+        os.close(mark)

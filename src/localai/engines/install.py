@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from filelock import FileLock, Timeout
 
-from localai.domain.errors import InstallBusy, InstallFailed
+from localai.domain.errors import InstallFailed
 from localai.domain.jobs import Step
 from localai.engines.environments import Installed, Receipt, interpreter
 from localai.engines.plan import TORCH_BUILDS, WORKER_PACKAGES, InstallPlan
@@ -73,7 +72,7 @@ class Installer:
         Raises InstallFailed with uv's last lines, InstallBusy.
         """
         entry, variant = plan.entry, plan.variant
-        with self._locked(entry.name):
+        with self._environments.locked(entry.name):
             installed = self._environments.read(entry.name, variant.name)
             target = self._environments.environment(entry.name, variant.name, plan.digest)
             if installed is not None and installed.folder == target and not force:
@@ -109,22 +108,12 @@ class Installer:
 
     async def uninstall(self, backend: str, variant: str) -> None:
         """Remove an environment. Raises InstallBusy."""
-        with self._locked(backend):
+        with self._environments.locked(backend):
             await asyncio.to_thread(self._environments.remove, backend, variant)
 
     async def check(self, plan: InstallPlan, installed: Installed) -> Able:
         """Import the engine in its environment. Raises InstallFailed."""
         return await self._check(plan, installed.python)
-
-    @contextlib.contextmanager
-    def _locked(self, backend: str) -> Iterator[None]:
-        """Nobody else installs this backend meanwhile. The system frees the lock of a dead process."""
-        self._environments.root.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self._environments.root / f".{backend}.lock", timeout=0):
-                yield
-        except Timeout:
-            raise InstallBusy(backend) from None
 
     def _local_wheels(self) -> tuple[Path, ...]:
         """The folders of wheels that the user's settings name."""

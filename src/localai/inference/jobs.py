@@ -8,23 +8,27 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from localai.domain.errors import LocalAIError
+from localai.domain.errors import InstallFailed, LocalAIError
 from localai.domain.jobs import Job, JobState, Step
 from localai.observe.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
+    from localai.state import JobJournal
+
 _log = logger(__name__)
 _KEPT = 200  # finished jobs; the oldest are forgotten
 
 
 class Jobs:
-    """The jobs of this server."""
+    """The jobs of this server, and those that earlier ones could not end, as `journal` has them."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], journal: JobJournal) -> None:
         self._now = now
-        self._jobs: dict[str, Job] = {}
+        self._journal = journal
+        self._closing = False
+        self._jobs: dict[str, Job] = {job.job_id: _cut_off(job) for job in journal.left(now())}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -49,6 +53,7 @@ class Jobs:
             created_unix_s=int(self._now()),
         )
         self._jobs[job.job_id] = job
+        self._journal.begin(job)
         self._forget()
         task = asyncio.create_task(self._run(job.job_id, steps))
         self._tasks[job.job_id] = task
@@ -75,7 +80,8 @@ class Jobs:
         return self._jobs.get(job_id)
 
     async def close(self) -> None:
-        """Stop every job."""
+        """Stop every job; the next server tells that this one ended too early for them."""
+        self._closing = True
         for job_id in list(self._tasks):
             await self.cancel(job_id)
 
@@ -98,6 +104,9 @@ class Jobs:
         except BaseException:
             self._change(job_id, state=JobState.FAILED)
             raise
+        finally:
+            if not (self._closing and self._jobs[job_id].state is JobState.CANCELLED):
+                self._journal.end(job_id)
 
     def _change(self, job_id: str, **fields: object) -> None:
         self._jobs[job_id] = replace(self._jobs[job_id], **fields)  # type: ignore[arg-type]  # fields of Job
@@ -106,3 +115,12 @@ class Jobs:
         over = [job_id for job_id, job in self._jobs.items() if job.is_over]
         for job_id in over[: max(0, len(over) - _KEPT)]:
             del self._jobs[job_id]
+            self._journal.end(job_id)
+
+
+def _cut_off(job: Job) -> Job:
+    error = InstallFailed(
+        "The server ended before this was done.",
+        hint="Start it again: it goes on from what was done already.",
+    )
+    return replace(job, state=JobState.FAILED, error=error)

@@ -3,7 +3,8 @@
 `store.ResponseStore` is what the use cases ask for; `sqlite.SqliteStore` is the one that ships.
 Nothing here knows how a response is spelled: bodies, items and events are bytes with ids. Another
 store is another class with the same methods. `files.FileStore` keeps uploads: their bytes in a
-folder, what is known of them in the same `database.Database`.
+folder, what is known of them in the same `database.Database`. `journal.JobJournal` knows which jobs
+are under way.
 """
 
 from localai.domain.errors import NotStored
@@ -11,6 +12,7 @@ from localai.state.database import Database
 from localai.state.errors import EventsDropped
 from localai.state.files import FileStore
 from localai.state.incoming import Incoming
+from localai.state.journal import JobJournal
 from localai.state.sqlite import SqliteStore
 from localai.state.store import ResponseStore
 from localai.state.values import (
@@ -29,6 +31,7 @@ __all__ = [
     "FileStore",
     "Incoming",
     "Item",
+    "JobJournal",
     "NotStored",
     "Page",
     "PageQuery",

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,9 +21,9 @@ from localai.engines.install import isolated
 from localai.observe.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from localai.engines.environments import Environments
+    from localai.engines.environments import Environments, Installed
     from localai.engines.manifest import BackendEntry
 
 _log = logger(__name__)
@@ -99,10 +100,14 @@ class LocalProcess:
     """A worker process on this host."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, socket: str, name: str, scratch: Path
+        self,
+        process: asyncio.subprocess.Process,
+        socket: str,
+        name: str,
+        tidy: Callable[[], None],
     ) -> None:
         self._process = process
-        self._scratch = scratch
+        self._tidy = tidy  # what is left to do when it has ended; it may block
         self._name = name
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self.endpoint = Endpoint(socket=socket)
@@ -124,7 +129,7 @@ class LocalProcess:
     async def exited(self) -> int | None:
         """Wait for its end and for the last of its output."""
         code = await self._process.wait()
-        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+        await asyncio.to_thread(self._tidy)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._reading), 1.0)
         return code
@@ -141,7 +146,7 @@ class LocalProcess:
                     self._process.kill()
                 await self._process.wait()
         Path(self.endpoint.socket).unlink(missing_ok=True)  # noqa: ASYNC240 - one system call
-        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+        await asyncio.to_thread(self._tidy)
 
     async def _read_output(self) -> None:
         stream = self._process.stdout
@@ -156,6 +161,15 @@ class LocalProcess:
             text = line.decode(errors="replace").rstrip()
             self._tail.append(text)
             _log.debug("worker %s: %s", self._name, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The interpreter of a worker; `mark` is the open file that keeps its environment, -1 for none."""
+
+    python: str
+    installed: Installed | None = None
+    mark: int = -1
 
 
 class LocalLauncher:
@@ -173,58 +187,81 @@ class LocalLauncher:
 
     def check(self, entry: BackendEntry) -> None:
         """Raise BackendNotInstalled when its engine is not on this host."""
-        self._python(entry)
+        if not entry.is_bundled and not (self._environments and self._environments.find(entry)):
+            raise _not_installed(entry)
 
     async def launch(self, entry: BackendEntry, name: str) -> LocalProcess:
         """Start a worker process. It ends with this one, however that ends."""
-        python = self._python(entry)
         if self._folder is None:
             root = _root()
             _remove_left_behind(root)
             made = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=root)  # mode 0700
             self._folder = Path(made)
-        folder = self._folder
-        socket = str(folder / f"{next(self._numbers)}.sock")
-        scratch = Path(socket).with_suffix(".tmp")
-        scratch.mkdir()  # the worker's own place for temporary files; it goes when the worker does
-        environment = _ENGINE_ENVIRONMENT | self._environment | {"TMPDIR": str(scratch)}
-        start = ["-m", "localai.worker"]
-        if python != sys.executable:
-            start = ["-P", str(_ALONE)]
-            environment = isolated(environment)
-        command = [python, *start, entry.module, "--listen", f"unix:{socket}"]
+        socket = str(self._folder / f"{next(self._numbers)}.sock")
+        place = self._place(entry)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=environment,
-                limit=_LINE_LIMIT_BYTES,
-                start_new_session=True,  # Ctrl-C is the server's; it stops workers in its own order
-            )
+            process = await self._start(entry, place, socket)
         except OSError as error:
             message = f"The worker process for the model {name!r} could not be started: {error}."
             raise StartFailed(message) from error
-        return LocalProcess(process, socket, name, scratch)
+        finally:
+            if place.mark >= 0:
+                os.close(place.mark)  # the worker has it, and nobody else
+        return LocalProcess(process, socket, name, partial(self._tidy, socket, place))
 
-    def _python(self, entry: BackendEntry) -> str:
-        """The interpreter of its engine's environment: the server's own where it needs none."""
+    async def _start(
+        self, entry: BackendEntry, place: _Place, socket: str
+    ) -> asyncio.subprocess.Process:
+        scratch = _scratch(socket)
+        scratch.mkdir()  # the worker's own place for temporary files; it goes when the worker does
+        environment = _ENGINE_ENVIRONMENT | self._environment | {"TMPDIR": str(scratch)}
+        start = ["-m", "localai.worker"]
+        if place.installed is not None:
+            start = ["-P", str(_ALONE)]
+            environment = isolated(environment)
+        return await asyncio.create_subprocess_exec(
+            *(place.python, *start, entry.module, "--listen", f"unix:{socket}"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            limit=_LINE_LIMIT_BYTES,
+            start_new_session=True,  # Ctrl-C is the server's; it stops workers in its own order
+            pass_fds=[place.mark] if place.mark >= 0 else [],
+        )
+
+    def _place(self, entry: BackendEntry) -> _Place:
+        """Where its worker runs: the server's own environment where the engine needs none."""
         if entry.is_bundled:
-            return sys.executable
-        installed = self._environments.find(entry) if self._environments else None
-        if installed is None:
-            raise BackendNotInstalled(
-                f"The engine of the backend {entry.name!r} is not installed.",
-                command=(command := f"local-ai backends install {entry.name}"),
-                hint=f"Install it: {command}",
-            )
-        return str(installed.python)
+            return _Place(sys.executable)
+        held = self._environments.hold(entry) if self._environments else None
+        if held is None:
+            raise _not_installed(entry)
+        installed, mark = held
+        return _Place(str(installed.python), installed, mark)
+
+    def _tidy(self, socket: str, place: _Place) -> None:
+        shutil.rmtree(_scratch(socket), ignore_errors=True)
+        if place.installed is not None and self._environments is not None:
+            self._environments.release(place.installed)
 
     async def close(self) -> None:
         """Remove the folder of the sockets."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _not_installed(entry: BackendEntry) -> BackendNotInstalled:
+    command = f"local-ai backends install {entry.name}"
+    return BackendNotInstalled(
+        f"The engine of the backend {entry.name!r} is not installed.",
+        command=command,
+        hint=f"Install it: {command}",
+    )
+
+
+def _scratch(socket: str) -> Path:
+    return Path(socket).with_suffix(".tmp")
 
 
 def _root() -> Path:
