@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
-from starlette.routing import Router
+from starlette.routing import Route, Router
 
 from localai.domain.errors import EngineFailed, MethodNotAllowed, RouteNotFound
 from localai.http import openapi, routes
@@ -13,7 +13,7 @@ from localai.http.gate import Gate
 from localai.observe.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,8 +46,33 @@ def build(services: Services) -> ASGIApp:
         known = [row.path for row in rows]
         return services.error_response(scope, RouteNotFound(scope["method"], scope["path"], known))
 
-    router = Router(routes=routes.routes(rows))
-    return Gate(LastResort(router, services, not_served), services)
+    return Gate(LastResort(_Table(routes.routes(rows)), services, not_served), services)
+
+
+class _Table:
+    """Finds the route of a path: at once where it has no parameters, else as Starlette does."""
+
+    def __init__(self, listed: Sequence[Route]) -> None:
+        self._router = Router(routes=listed, redirect_slashes=False)
+        self._plain = {
+            (method, route.path): route
+            for route in listed
+            if "{" not in route.path
+            for method in route.methods or ()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request to its route. Raises HTTPException where there is none."""
+        route = (
+            self._plain.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        )
+        if route is None:
+            await self._router(scope, receive, send)
+            return
+        scope["route"] = route
+        scope["endpoint"] = route.endpoint
+        scope["path_params"] = {}
+        await route.app(scope, receive, send)
 
 
 class LastResort:

@@ -185,13 +185,13 @@ class AnswerOut:
             frames = [frame for event in batch for frame in encoder.feed(event)]
         last = batch[-1]
         self.has_ended = isinstance(last, Finished | Failed)
-        if not self.has_text or not isinstance(last, Delta):
+        pending = None
+        if frames or self.has_ended:
+            body, more = self.framing.join(frames), not self.has_ended
+            pending = at_once(send({"type": "http.response.body", "body": body, "more_body": more}))
+        if not self.has_text or not isinstance(last, Delta):  # counted after it is sent
             self._observe(batch)
-        if not frames and not self.has_ended:
-            return None
-        body = self.framing.join(frames)
-        more = not self.has_ended
-        return at_once(send({"type": "http.response.body", "body": body, "more_body": more}))
+        return pending
 
     def _observe(self, batch: Sequence[Event]) -> None:
         metrics, model = self.services.metrics, self.spec.name
@@ -226,7 +226,7 @@ class KeptAlive:
         self._sign = sign
         self._loop = asyncio.get_running_loop()
         self._last_s = self._loop.time()
-        self._timer = self._loop.call_later(_KEEP_ALIVE_S, self._tick)
+        self._timer: asyncio.Handle = self._loop.call_soon(self._arm)  # not before the first work
         self._telling: asyncio.Task[None] | None = None
         self.has_started = False
 
@@ -247,8 +247,11 @@ class KeptAlive:
         """Something was sent now."""
         self._last_s = self._loop.time()
 
-    def _tick(self) -> None:
+    def _arm(self) -> None:
         self._timer = self._loop.call_later(_KEEP_ALIVE_S, self._tick)
+
+    def _tick(self) -> None:
+        self._arm()
         if self._loop.time() - self._last_s >= _KEEP_ALIVE_S:
             self._telling = self._loop.create_task(self._tell())
 
