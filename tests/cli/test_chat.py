@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +12,7 @@ import pytest
 from localai.cli.conversation import Conversation
 from localai.domain.generation import Chat
 from tests.live import PATIENCE_S, clean_environment, echo_yaml, run_cli, write_models
-
-# A program in a session of its own has to take its terminal before keys become signals.
-OWN_TERMINAL = (
-    "import fcntl, runpy, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "runpy.run_module('localai', run_name='__main__')"
-)
+from tests.terminal import terminal
 
 
 @pytest.fixture
@@ -67,41 +60,22 @@ def test_a_conversation_with_commands(folder: Path) -> None:
 
 def test_ctrl_c_stops_the_answer_only(folder: Path) -> None:
     """In a real terminal, because that is what turns the key into a signal."""
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", OWN_TERMINAL, "chat", "slow"], cwd=folder, stdin=follower, stdout=follower, stderr=follower,
-        env=clean_environment(HOME=str(folder), TERM="dumb"), start_new_session=True,
-    )  # fmt: skip
-    os.close(follower)
-    seen = ""
-
-    def until(text: str) -> None:
-        nonlocal seen
-        while text not in seen:
-            seen += os.read(leader, 4096).decode(errors="replace")
-        seen = seen.partition(text)[2]
-
-    try:
-        until(">>> ")
-        os.write(leader, b"first" + b" word" * 9 + b"\n")
-        until("first word")  # what was typed
-        until("first word")  # what is answered
-        os.write(leader, b"\x03")
-        until("(stopped)")
-        until(">>> ")
-        os.write(leader, b"\x03")
-        until("/exit leaves")
-        until(">>> ")
-        os.write(leader, b"again\n")
-        until("again")
-        until("again")
-        until(">>> ")
-        os.write(leader, b"/exit\n")
-        assert process.wait(PATIENCE_S) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(leader)
+    with terminal(folder, "chat", "slow") as shown:
+        shown.until(">>> ")
+        shown.type("first" + " word" * 9 + "\n")
+        shown.until("first word")  # what was typed
+        shown.until("first word")  # what is answered
+        shown.type("\x03")
+        shown.until("(stopped)")
+        shown.until(">>> ")
+        shown.type("\x03")
+        shown.until("/exit leaves")
+        shown.until(">>> ")
+        shown.type("again\n")
+        shown.until("again")
+        shown.until("again")
+        shown.until(">>> ")
+        shown.type("/exit\n")
 
 
 def contents(conversation: Conversation) -> list[tuple[str, str]]:

@@ -59,6 +59,12 @@ def test_only_weights_of_16_bits_are_better_than_nothing() -> None:
     assert choose_build(two, free_bytes=100 * GB).build.name == "m-BF16.gguf"
 
 
+def test_one_build_of_fewer_bits_is_better_than_one_of_16() -> None:
+    choice = choose_build([BUILDS[0], BUILDS[2]], free_bytes=100 * GB)
+    assert choice.build is BUILDS[0]
+    assert "weights of 16 bits answer no better" in choice.why
+
+
 def test_the_cache_that_its_maker_published_counts() -> None:
     # Qwen3 8B: 36 layers, 8 heads of 128, 16 bits, keys and values
     known = Build(name="a", size_bytes=5 * GB, kv_bytes_per_token=147_456)

@@ -81,7 +81,8 @@ def info(name: str, *, as_json: bool, **flags: Any) -> None:
         return
     for title, value in said.items():
         if value not in (None, "", 0, [], (), {}):
-            click.echo(f"{title.replace('_', ' '):<20} {_shown(title, value)}")
+            shown = title.removesuffix("_bytes").replace("_", " ")
+            click.echo(f"{shown:<20} {_shown(title, value)}")
 
 
 @click.command("check")

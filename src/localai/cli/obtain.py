@@ -171,9 +171,11 @@ def _left(step: Step) -> str:
 
 def _tell(plan: ModelPlan) -> None:
     """Say what is going to be installed, and why just that."""
+    from localai.gallery.fit import size_text
+
     click.echo(f"{plan.name}: from {plan.uri}", err=True)
     if plan.why:
         click.echo(f"  build:   {plan.why}", err=True)
     size = plan.size_bytes
     count = f"{len(plan.files)} files" if len(plan.files) != 1 else "1 file"
-    click.echo(f"  files:   {count}, {f'{size / 1e9:.2f} GB' if size else 'of unknown size'}", err=True)  # fmt: skip
+    click.echo(f"  files:   {count}, {size_text(size) if size else 'of unknown size'}", err=True)  # fmt: skip

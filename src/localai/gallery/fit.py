@@ -107,13 +107,14 @@ def choose_build(
     fitting = [build for build in ordered if needed_bytes(build, context_size) <= free_bytes]
     build = fitting[0] if fitting else ordered[-1]
     needed = needed_bytes(build, context_size)
-    sizes = f"{_gb(needed)} with {context_size} tokens of context, {_gb(free_bytes)} are free"
-    count = f"{len(ordered)} builds"
-    why = (
-        f"it is the largest of {count} that fits: it needs {sizes}"
-        if fitting
-        else f"none of {count} fits, and it is the smallest: it needs {sizes}"
-    )
+    sizes = _needs(needed, context_size, free_bytes)
+    if len(ordered) == 1:
+        verdict = "fits" if fitting else "may not fit"
+        why = f"it {verdict}, and weights of 16 bits answer no better: {sizes}"
+    elif fitting:
+        why = f"it is the largest of {len(ordered)} builds that fits: {sizes}"
+    else:
+        why = f"none of {len(ordered)} builds fits, and it is the smallest: {sizes}"
     return Choice(build=build, needed_bytes=needed, fits=bool(fitting), why=why)
 
 
@@ -125,8 +126,7 @@ def _only(build: Build, free_bytes: int, context_size: int) -> Choice:
     verdict = "it is the only build" if fits else "it is the only build, and may not fit"
     return Choice(
         build=build, needed_bytes=needed, fits=fits,
-        why=f"{verdict}: it needs {_gb(needed)} with {context_size} tokens of context, "
-        f"{_gb(free_bytes)} are free",
+        why=f"{verdict}: {_needs(needed, context_size, free_bytes)}",
     )  # fmt: skip
 
 
@@ -166,5 +166,11 @@ def builds_of(files: Iterable[tuple[str, int]]) -> tuple[Build, ...]:
     )
 
 
-def _gb(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB"
+def _needs(needed: int, context_size: int, free_bytes: int) -> str:
+    needs = f"it needs {size_text(needed)} with {context_size} tokens of context"
+    return f"{needs}, {size_text(free_bytes)} are free"
+
+
+def size_text(size_bytes: int) -> str:
+    """A size for people."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"  # noqa: PLR2004

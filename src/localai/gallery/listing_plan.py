@@ -11,7 +11,7 @@ from typing import Any, Final
 from localai.domain.downloads import Listing, ModelPlan, RemoteFile
 from localai.domain.errors import InvalidRequest
 from localai.downloads.names import model_file_name
-from localai.gallery.fit import Build, builds_of, choose_build, named
+from localai.gallery.fit import Build, builds_of, choose_build, named, size_text
 from localai.gallery.plan import checked_yaml, over
 
 _FOLDER_MARKS: Final = frozenset({"config.json", "modules.json"})
@@ -85,7 +85,7 @@ def _of_gguf(
         config["lora_adapters"] = [file.name for file in adapters]
         chosen += [file for file in adapters if file not in chosen]
     _add_ollama_texts(config, listing.texts)
-    size = f" ({choice.build.size_bytes / 1e9:.1f} GB)" if choice.build.size_bytes else ""
+    size = f" ({size_text(choice.build.size_bytes)})" if choice.build.size_bytes else ""
     why = f"{PurePosixPath(choice.build.name).name}{size}: {choice.why}."
     return _plan(listing, config, chosen, overrides, why=why, backend="llama-cpp")
 

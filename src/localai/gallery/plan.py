@@ -14,7 +14,7 @@ from localai.catalog.read import parse_yaml
 from localai.domain.errors import InvalidRequest
 from localai.downloads.names import model_file_name
 from localai.gallery.entry import Entry, EntryFile, EntryPlan
-from localai.gallery.fit import CONTEXT_TOKENS, Build, choose_build, named
+from localai.gallery.fit import CONTEXT_TOKENS, Build, choose_build, named, size_text
 from localai.gallery.index import Base
 
 # The ends of files that are a model by themselves, the most telling first.
@@ -77,7 +77,7 @@ def _build(entry: Entry) -> Build:
 
 
 def _shown(build: Build) -> str:
-    size = f" ({build.size_bytes / 1e9:.1f} GB)" if build.size_bytes else ""
+    size = f" ({size_text(build.size_bytes)})" if build.size_bytes else ""
     return f"{build.name}{size}"
 
 
