@@ -148,6 +148,16 @@ def test_a_model_without_an_engine_here_is_refused_before_anything_is_downloaded
     asyncio.run(plan())
 
 
+def test_a_model_that_comes_as_an_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "index.yaml"
+    path.write_text("- {name: v, files: [{uri: 'https://x/voice.tar.gz'}]}\n")
+    here = galleries(Gallery("mine", str(path)))
+    entry = asyncio.run(here.find("v"))
+    assert not here.runs(entry)
+    with pytest.raises(Unsupported, match=r"voice\.tar\.gz"):
+        asyncio.run(here.plan(entry))
+
+
 def test_an_index_is_fetched_once_and_kept_for_later(tmp_path: Path) -> None:
     web, clock = Web({WEB: b"- {name: m}\n"}), Clock()
     place = Gallery("web", WEB)

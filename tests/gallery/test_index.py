@@ -107,6 +107,15 @@ def test_a_base_configuration() -> None:
             read_base(bad)
 
 
+def test_what_only_gos_reader_takes() -> None:
+    base = read_base(
+        b'config_file: |\n  function: {replace_function_results: [{key: "\\\'", value: x}]}\n'
+    )
+    assert base.config["function"]["replace_function_results"][0]["key"] == "'"
+    with pytest.raises(BadIndex):
+        read_base(b'config_file: |\n  a: "\\q"\n')
+
+
 @pytest.mark.parametrize(
     ("written", "size"),
     [

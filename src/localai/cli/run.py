@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2048
 _SHOWN_MODELS = 10
+_FIND = "local-ai models search WORD finds them, local-ai run NAME gets one"
 
 
 @click.command()
@@ -160,11 +161,11 @@ class _Talk:
         lines = [f"local-ai listens on {address}   (docs: {address}/docs, stop: Ctrl-C)"]
         if not specs:
             lines.append(
-                f"No models yet: put a .gguf file into {self._settings.models_path.resolve()}"
+                f"No models yet: {_FIND}, or put a .gguf file into {self._settings.models_path.resolve()}"
             )
         elif next(iter(specs.values())).is_starter:
             lines.append(
-                f"The model is a small demonstration; put your own .gguf into {self._settings.models_path.resolve()}"
+                f"The model is a small demonstration. For a real one: {_FIND}, or put a .gguf file into {self._settings.models_path.resolve()}"
             )
         else:
             more = " ..." if len(specs) > _SHOWN_MODELS else ""

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zip", ".7z")
+
 
 class EntryFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a model.
@@ -70,6 +72,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
                 return written
         is_gguf = any(file.filename.lower().endswith(".gguf") for file in self.files)
         return "llama-cpp" if is_gguf else ""
+
+    @property
+    def archives(self) -> tuple[str, ...]:
+        """The files that hold others; they are not unpacked here."""
+        return tuple(
+            file.filename for file in self.files if file.filename.lower().endswith(_ARCHIVES)
+        )
 
 
 class EntryPlan(msgspec.Struct, frozen=True, kw_only=True):

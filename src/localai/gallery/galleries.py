@@ -75,8 +75,8 @@ class Galleries:
         self._one_at_a_time = asyncio.Lock()
 
     def runs(self, entry: Entry) -> bool:
-        """Whether this server has an engine for an entry, as far as the index tells."""
-        return not entry.backend or self._runs(entry.backend)
+        """Whether this server can install and run an entry, as far as the index tells."""
+        return not entry.archives and (not entry.backend or self._runs(entry.backend))
 
     async def listing(self, *, refresh: bool = False) -> Listing:
         """Every entry of every gallery. `refresh` fetches indexes that are still current, too.
@@ -131,6 +131,8 @@ class Galleries:
         if others:
             entry, *others = await asyncio.gather(*map(self._weighed, (entry, *others)))
         choice = choose(entry, others, self._free_bytes(), self.runs, asked=variant)
+        if choice.entry.archives:
+            raise _is_archive(entry, choice.entry.archives[0])
         base = await self._base(choice.entry)
         plan = make_plan(choice, base, overrides or {}, name=name or entry.name)
         if plan.backend and not self._runs(plan.backend):
@@ -262,6 +264,14 @@ class Galleries:
         if self._fetch is None:
             raise FetchFailed(address[:200], "is not fetched, because the server is offline")
         return await self._fetch(address)
+
+
+def _is_archive(entry: Entry, name: str) -> Unsupported:
+    return Unsupported(
+        f"The model {entry.name!r} comes as an archive, {name}, which is not unpacked here.",
+        feature="archives",
+        hint="Look for one whose files lie open: `local-ai models search` finds those.",
+    )
 
 
 def _no_engine(entry: Entry, backend: str) -> Unsupported:

@@ -157,6 +157,8 @@ def _load(data: bytes) -> Any:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
+        if "unknown escape" in str(error) and b"\\'" in data:
+            return _load(data.replace(b"\\'", b"'"))  # Go's reader, which LocalAI's has, takes it
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise BadIndex(f"it is no YAML{where}: {getattr(error, 'problem', '') or error}") from None
