@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,8 @@ class Terminal:
     def until(self, text: str) -> None:
         """Wait until `text` is shown, after what was waited for before."""
         while (found := self.shown.find(text, self._seen)) < 0:
+            ready, _, _ = select.select([self._leader], [], [], PATIENCE_S)
+            assert ready, f"{text!r} was not shown after:\n{self.shown}"
             self.shown += os.read(self._leader, 4096).decode(errors="replace")
         self._seen = found + len(text)
 

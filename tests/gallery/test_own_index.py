@@ -18,7 +18,7 @@ BUILDS = {name for entry in INDEX.entries for name in entry.variants}
 
 # The words of SPDX, of Hugging Face's license tags, and of makers with terms of their own.
 LICENSES = {
-    "apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "gemma", "llama3.1", "llama3.2", "lfm1.0", "blizzard-2013",
+    "apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "gemma", "llama3.1", "llama3.2", "lfm1.0", "other",
 }  # fmt: skip
 USECASES = {
     "llama-cpp": {"chat", "vision", "embeddings", "rerank"},

@@ -48,6 +48,18 @@ def test_requests_for_one_model_wait_for_one_install(server: LiveServer, models:
     assert server.say("nobody-knows-this", "Hi").status == 404
 
 
+def test_a_model_named_at_the_start_is_installed_and_served(
+    tmp_path: Path, models: Path, start_server: StartServer
+) -> None:
+    make_scripted(tmp_path / "made.gguf", ["it", " works"])
+    data = (tmp_path / "made.gguf").read_bytes()
+    index = write_gallery(tmp_path / "site", (tmp_path / "site").as_uri(), {"tiny.gguf": data})
+    setting = json.dumps([{"name": "mine", "url": str(index)}])
+    server = start_server(models, "tiny-chat", environment={"LOCALAI_GALLERIES": setting})
+    assert "tiny-chat: from mine@tiny-chat" in server.log
+    assert server.say("tiny-chat", "Hi").json["choices"][0]["message"]["content"] == "it works"
+
+
 def test_nothing_is_installed_unless_it_is_allowed(
     tmp_path: Path, models: Path, start_server: StartServer
 ) -> None:

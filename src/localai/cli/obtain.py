@@ -86,6 +86,9 @@ async def _fulfil(settings: ServerSettings, wish: Wish) -> str:
         await show_steps(plan.name, model_installer(settings, supply).install(plan))
         click.echo(f"{plan.name} is installed.", err=True)
         return plan.name
+    except asyncio.CancelledError:
+        click.echo("\nStopped. What came is kept: the same command goes on there.", err=True)
+        raise
     finally:
         await supply.close()
 
