@@ -113,7 +113,7 @@ SECTIONS: tuple[Section, ...] = (
             Row("Thoughts stand apart from the answer"),
             Row("A request says whether the model thinks, and how much"),
             Row(
-                "`chat_template_kwargs`, with `enable_thinking`",
+                "`chat_template_kwargs`, `enable_thinking`, and LocalAI's `metadata`",
                 dict.fromkeys(("responses", "messages", "ollama"), _OURS),
             ),
         ),

@@ -41,6 +41,10 @@ FILES: dict[str, tuple[str, str]] = {
         "Be kind.HiHoAnd?",
     ),
     "tokenizer": ('template: {chat: "no", use_tokenizer_template: true}\n', OWN),
+    "said": (
+        "template: {chat: '{{.Metadata.tone}}|{{.ReasoningEffort}}|{{.Input}}'}\n",
+        "warm|low|Be kind.\nHi\nHo\nAnd?",
+    ),
     "beside": ("template: {chat: shown}\n", "From a file: Be kind.\nHi\nHo\nAnd?"),
     "language": (
         "system_prompt: ' Hm '\ntemplate:\n  chat: |-\n"
@@ -92,7 +96,8 @@ def size(server: LiveServer, text: str) -> int:
 @pytest.mark.parametrize("name", FILES)
 def test_a_conversation_is_rendered(server: LiveServer, name: str) -> None:
     _, rendered = FILES[name]
-    assert counted(server, name, TALK) == size(server, rendered)
+    more = {"metadata": {"tone": "warm"}, "reasoning_effort": "low"} if name == "said" else {}
+    assert counted(server, name, TALK, **more) == size(server, rendered)
 
 
 @pytest.mark.covers("`system_prompt`", "file")

@@ -216,7 +216,7 @@ def counts(server: LiveServer) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-@pytest.mark.covers("`chat_template_kwargs`, with `enable_thinking`", "chat")
+@pytest.mark.covers("`chat_template_kwargs`, `enable_thinking`, and LocalAI's `metadata`", "chat")
 def test_a_request_decides_over_the_model_file(server: LiveServer, counts: tuple[int, int]) -> None:
     thinking, none = counts
     assert prompt_tokens(server, "understood") == thinking
@@ -224,8 +224,22 @@ def test_a_request_decides_over_the_model_file(server: LiveServer, counts: tuple
     for name in ("lazy", "kwargs"):
         assert prompt_tokens(server, name) == none
         assert prompt_tokens(server, name, reasoning_effort="high") == thinking
-        more = {"chat_template_kwargs": {"enable_thinking": True}}
-        assert prompt_tokens(server, name, **more) == thinking
+        for more in (
+            {"chat_template_kwargs": {"enable_thinking": True}},
+            {"enable_thinking": True},
+            {"metadata": {"enable_thinking": "true"}},
+            {"metadata": {"reasoning_effort": "low"}},
+        ):
+            assert prompt_tokens(server, name, **more) == thinking
+    for more in (
+        {"chat_template_kwargs": {"enable_thinking": False}, "enable_thinking": True},
+        {"enable_thinking": False, "metadata": {"enable_thinking": "true"}},
+        {"metadata": {"enable_thinking": False}},
+        {"metadata": {"reasoning_effort": "none"}},
+    ):
+        assert prompt_tokens(server, "understood", **more) == none
+    wrong = server.say("understood", "Why?", metadata={"reasoning_effort": "loud"})
+    assert (wrong.status, wrong.error["param"]) == (400, "reasoning_effort")
 
 
 @pytest.mark.covers("`reasoning:`", "file")

@@ -17,6 +17,7 @@ from localai.catalog.spec import ModelSpec
 from localai.domain.errors import ModelFileInvalid, SpecInvalid
 from localai.domain.generation import (
     MEDIA_MARKER,
+    METADATA_OPTION,
     Chat,
     Completion,
     Edit,
@@ -169,7 +170,8 @@ def _prompt(request: GenerationRequest, spec: ModelSpec) -> Prompt:
         media = media_of(prompt)
         told = replace(request, prompt=prompt)
         tools = offered_tools(request, function_settings(spec.settings))
-        text = render_chat(told, templates, tools=tools)
+        metadata = json.loads(request.engine_options.get(METADATA_OPTION, "{}"))
+        text = render_chat(told, templates, tools=tools, metadata=metadata)
         _check_markers(text, media, spec)
         return Completion(text=text, is_chat=True, media=media)
     return _with_system(prompt, spec.system_prompt)

@@ -14,6 +14,7 @@ from typing import Final
 from localai.domain.parts import Media, Message
 
 CONTEXT_OPTION: Final = "num_ctx"  # in engine_options: the context that a call needs, in tokens
+METADATA_OPTION: Final = "metadata"  # in engine_options: what a request says of itself, as JSON
 MEDIA_MARKER: Final = "<__media__>"
 """Stands for one image or sound in a rendered conversation, until the engine says what it wants there."""
 

@@ -61,7 +61,7 @@ def check(endpoint: str, body: bytes) -> None:
         assert spelled["param"] == error.fields["param"]
         return
     assert call.requests
-    json.dumps([plain(request) for request in call.requests], ensure_ascii=False).encode()
+    json.dumps([plain(one, bytes.hex) for one in call.requests], ensure_ascii=False).encode()
     call.whole_encoder("llama")
     if call.streams:
         call.stream_encoder("llama")

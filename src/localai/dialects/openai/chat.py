@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import msgspec
 
@@ -16,9 +17,12 @@ from localai.dialects.openai.requests import ChatBody
 from localai.dialects.openai.spelling import Spelling, spelling
 from localai.dialects.openai.tools import tools_and_policy
 from localai.domain.errors import InvalidRequest, LocalAIError, Unsupported
-from localai.domain.generation import Chat, GenerationRequest
+from localai.domain.generation import METADATA_OPTION, Chat, GenerationRequest
 
 REASONING_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+_THINKING_SWITCHES: Final = ("enable_thinking", "preserve_thinking")
+_SWITCHES: Final = {"true": True, "false": False}
 
 _decoder = msgspec.json.Decoder(ChatBody)
 
@@ -72,16 +76,45 @@ def _request(chat: ChatBody, origin: Origin) -> GenerationRequest:
     _refuse_unsupported(chat)
     prompt = Chat(messages=conversation(chat.messages))
     tools, policy = tools_and_policy(chat)
-    arguments = json_object(chat.chat_template_kwargs, "chat_template_kwargs")
+    effort = chat.reasoning_effort or _said(chat).get("reasoning_effort") or None
     return replace(
         generation_request(chat, prompt, origin),
         max_tokens=_max_tokens(chat),
         tools=tools,
         tool_policy=policy,
-        reasoning_effort=_reasoning_effort(chat.reasoning_effort),
+        reasoning_effort=_reasoning_effort(effort),
         logprobs=_logprobs(chat),
-        engine_options={} if arguments is None else {"chat_template_kwargs": arguments},
+        engine_options=_engine_options(chat),
     )
+
+
+def _said(chat: ChatBody) -> dict[str, str]:
+    """The metadata as texts."""
+    texts = {True: "true", False: "false", None: ""}
+    return {
+        name: texts[value] if value is None or isinstance(value, bool) else str(value)
+        for name, value in (chat.metadata or {}).items()
+    }
+
+
+def _engine_options(chat: ChatBody) -> dict[str, str]:
+    """What templates are told; the more exact a field names it, the more it counts."""
+    said = _said(chat)
+    options = {METADATA_OPTION: msgspec.json.encode(said).decode()} if said else {}
+    values: dict[str, Any] = {
+        name: _SWITCHES.get(said[name].strip().lower(), said[name])
+        for name in _THINKING_SWITCHES
+        if said.get(name)
+    }
+    if chat.enable_thinking is not None:
+        values["enable_thinking"] = chat.enable_thinking
+    arguments = json_object(chat.chat_template_kwargs, "chat_template_kwargs")
+    if values:
+        values |= msgspec.json.decode(arguments or "{}")
+        arguments = msgspec.json.encode(values).decode()
+    if arguments is not None:
+        options["chat_template_kwargs"] = arguments
+    return options
 
 
 def _refuse_unsupported(chat: ChatBody) -> None:

@@ -305,6 +305,16 @@ class ChatBody(GenerationBody, kw_only=True):
     chat_template_kwargs: Annotated[
         JsonObject, Meta(description="Values for the model's chat template")
     ] = msgspec.field(default_factory=no_json)
+    enable_thinking: Annotated[
+        bool | None, Meta(description="The same as in `chat_template_kwargs`")
+    ] = None
+    metadata: Annotated[
+        dict[str, str | bool | int | float | None] | None,
+        Meta(
+            description="Texts for model files' templates; `enable_thinking`, `preserve_thinking`"
+            " and `reasoning_effort` count as if they were fields (LocalAI)"
+        ),
+    ] = None
     modalities: Annotated[
         list[Annotated[str, words("text")]] | None, Meta(description="Only text")
     ] = None
