@@ -12,9 +12,9 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import dialects, measures, report
+from benchmarks import dialects, measures, report, vectors
 
-ALL = measures.ALL | dialects.ALL
+ALL = measures.ALL | dialects.ALL | vectors.ALL
 
 
 def main() -> None:

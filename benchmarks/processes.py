@@ -79,11 +79,14 @@ def resident_mb(pid: int) -> float:
 
 
 @contextlib.asynccontextmanager
-async def server(folder: Path, *models: str) -> AsyncIterator[Process]:
+async def server(
+    folder: Path, *models: str, arguments: tuple[str, ...] = ()
+) -> AsyncIterator[Process]:
     """`local-ai run`, ready, with `models` loaded."""
     port = free_port()
-    arguments = ["run", *models, "--models-path", str(folder), "--address", f"127.0.0.1:{port}"]
-    async with _running(sys.executable, "-m", "localai", *arguments) as process:
+    address = f"127.0.0.1:{port}"
+    command = ["run", *models, "--models-path", str(folder), "--address", address, *arguments]
+    async with _running(sys.executable, "-m", "localai", *command) as process:
         began = time.monotonic()
         while await status(port, "/readyz") != 200:
             if process.returncode is not None or time.monotonic() - began > _READY_S:
