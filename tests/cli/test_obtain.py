@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from localai import settings as settings_table
+from localai.cli import main
 from localai.cli.obtain import obtain, preload
 from localai.domain.source_errors import EntryNotFound
 from localai.settings import ServerSettings
@@ -71,3 +72,20 @@ def test_a_path_is_a_model_too(load: Load, tmp_path: Path) -> None:
     settings = load()
     assert obtain(settings, str(tmp_path / "gallery" / "vectors.gguf")) == "vectors"
     assert (settings.models_path / "vectors.gguf").is_file()
+
+
+def test_models_are_installed_by_name_with_the_build_and_the_name_that_are_asked_for(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = load()
+    monkeypatch.chdir(tmp_path)
+    places = ["--models-path", str(settings.models_path), "--data-path", str(settings.data_path)]
+    asked = [*places, "--galleries", settings.galleries]
+    main(["models", "install", "tiny-jinja", "tiny-inline", *asked])
+    assert capsys.readouterr().out == "tiny-jinja\ntiny-inline\n"
+    main(["models", "install", "sizes", "--variant", "q8_0", "--name", "mine", *asked])
+    assert "model: tiny-Q8_0.gguf" in (settings.models_path / "mine.yaml").read_text()
+    assert "it was asked for" in capsys.readouterr().err
+    for wrong in (["a", "b", "--name", "c"], ["sizes", "--variant", "q2"]):
+        with pytest.raises(SystemExit):
+            main(["models", "install", *wrong, *asked])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localai import settings as settings_table
-from localai.cli import model_search
+from localai.cli import model_install, model_search
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def command() -> None:
 
 
 for _command in (
+    model_install.install,
     model_search.available,
     model_search.search,
     model_search.info,

@@ -75,7 +75,14 @@ async def _install(settings: ServerSettings, written: str, *, near: tuple[str, .
         raise EntryNotFound(written, near=tuple(found), problems=problems) from None
 
 
-async def _fulfil(settings: ServerSettings, wish: Wish) -> str:
+def install(settings: ServerSettings, wish: Wish, *, force: bool, yes: bool) -> str:
+    """Install what is wished for, whether it is there or not, and its engine; gives its name."""
+    name = asyncio.run(_fulfil(settings, wish, force=force))
+    offer_engine(settings, name, yes=yes)
+    return name
+
+
+async def _fulfil(settings: ServerSettings, wish: Wish, *, force: bool = False) -> str:
     """Install what is wished for, and show how far it is; gives the model's name."""
     from localai.assemble import engine_stock, model_installer, model_supply
 
@@ -83,7 +90,7 @@ async def _fulfil(settings: ServerSettings, wish: Wish) -> str:
     try:
         plan = await wish.plan(supply.planner)
         _tell(plan)
-        await show_steps(plan.name, model_installer(settings, supply).install(plan))
+        await show_steps(plan.name, model_installer(settings, supply).install(plan, force=force))
         click.echo(f"{plan.name} is installed.", err=True)
         return plan.name
     except asyncio.CancelledError:
