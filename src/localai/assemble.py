@@ -29,6 +29,7 @@ from localai.inference.autoload import Autoload
 from localai.inference.generate import generate
 from localai.inference.jobs import Jobs
 from localai.inference.library import Library
+from localai.inference.model_jobs import ModelJobs
 from localai.inference.responses import Responses
 from localai.inference.responses_conversations import Conversations
 from localai.observe.log import logger
@@ -36,7 +37,7 @@ from localai.observe.metrics import Metrics, server_memory
 from localai.outbound import Fetcher, FetchSettings
 from localai.settings import process_environment
 from localai.sources import source_settings
-from localai.state import Database, FileStore, JobJournal, SqliteStore
+from localai.state import Database, FileStore, JobStore, SqliteStore
 from localai.supervisor.engine_supply import EngineSupply
 from localai.supervisor.lane import PoolSettings
 from localai.supervisor.launcher import LocalLauncher
@@ -120,7 +121,10 @@ def model_supply(
 
 def model_installer(settings: ServerSettings, supply: ModelSupply) -> Installer:
     """What installs models into this server's folder."""
-    limits = DownloadSettings()
+    limits = DownloadSettings(
+        connections=settings.download_connections,
+        bytes_per_s=settings.download_limit * 1e6 if settings.download_limit else None,
+    )
     downloader = Downloader(settings.models_path.absolute(), supply.client, limits)
     return Installer(settings.models_path.absolute(), downloader, limits)
 
@@ -203,10 +207,12 @@ def build_services(settings: ServerSettings) -> Services:
         ttl_s=settings.files_ttl,
     )
     supply = model_supply(settings, stock)
+    jobs = Jobs(time.time, JobStore(database))
+    installer = model_installer(settings, supply)
     autoload = Autoload(
         library,
         supply.planner,
-        model_installer(settings, supply).install,
+        installer.install,
         is_on=settings.autoload_galleries and not settings.disable_gallery_endpoint,
     )
     return Services(
@@ -221,7 +227,8 @@ def build_services(settings: ServerSettings) -> Services:
         stock=stock,
         supply=supply,
         autoload=autoload,
-        jobs=Jobs(time.time, JobJournal(settings.data_path / "jobs")),
+        jobs=jobs,
+        models=ModelJobs(jobs, supply.planner, installer, library, pool),
         files=files,
         documents=DocumentReader(environment=_for_programs()),
         fetcher=Fetcher(FetchSettings(allow_private=settings.allow_private_fetch)),

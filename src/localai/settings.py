@@ -104,6 +104,12 @@ class ServerSettings:
     disable_gallery_endpoint: bool = _setting(
         "Let nobody install or remove anything over HTTP.",
         False, kind="flag", group="api")  # fmt: skip
+    download_limit: int = _setting(
+        "Megabytes per second that all downloads together may take; 0 means no limit.",
+        0, kind="number", group="models")  # fmt: skip
+    download_connections: int = _setting(
+        "Connections that one large file is downloaded with.",
+        4, kind="number", group="models")  # fmt: skip
     open_responses_store_ttl: float = _setting(
         "How long responses are stored, for example 24h; 0 means for ever.",
         0.0, kind="duration", group="models")  # fmt: skip
@@ -314,7 +320,8 @@ def _check(settings: ServerSettings) -> None:
         message = f"--log-format is {settings.log_format!r}; it must be default, text or json."
         raise SettingInvalid(message)
     for name, least in (("threads", 1), ("context_size", -1), ("parallel", 1), ("upload_limit", 1), ("file_limit", 1),
-                        ("max_queued_requests", 1), ("max_active_backends", 0)):  # fmt: skip
+                        ("max_queued_requests", 1), ("max_active_backends", 0), ("download_limit", 0),
+                        ("download_connections", 1)):  # fmt: skip
         value = getattr(settings, name)
         if value is not None and value < least:
             message = f"--{name.replace('_', '-')} is {value}; it must be at least {least}."

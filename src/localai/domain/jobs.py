@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from localai.domain.errors import LocalAIError
 
@@ -25,6 +27,7 @@ class JobState(StrEnum):
     """Where a job stands; the last three are final."""
 
     RUNNING = "running"
+    PAUSED = "paused"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -35,7 +38,8 @@ class Job:
     """One job as it is at one moment.
 
     `subject` is what it is about, the name of a backend for one; `step` what is done now.
-    `done_bytes` of `total_bytes`, 0 while nobody knows, tell how far it is.
+    `done_bytes` of `total_bytes`, 0 while nobody knows, tell how far it is. `request` is what it
+    was asked for, as JSON has it; a job with one can be begun again.
     """
 
     job_id: str
@@ -46,10 +50,12 @@ class Job:
     step: str = ""
     done_bytes: int = 0
     total_bytes: int = 0
+    left_s: float | None = None
     error: LocalAIError | None = None
+    request: Mapping[str, Any] = field(default_factory=dict)
     created_unix_s: int = 0
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
-        return self.state is not JobState.RUNNING
+        return self.state not in (JobState.RUNNING, JobState.PAUSED)

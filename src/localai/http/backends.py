@@ -143,8 +143,8 @@ class BackendEndpoints:
         return job
 
     def _started(self, request: Request, job: Job) -> bytes:
-        status = request.url_for("backend_job", job_id=job.job_id)
-        return native.encode_started(job, str(status))
+        status = f"{request.base_url}backends/jobs/{job.job_id}"
+        return native.encode_started(job, status)
 
 
 def _row(shelf: Shelf) -> dict[str, Any]:

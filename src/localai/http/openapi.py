@@ -14,7 +14,7 @@ from localai.http.answers import ANSWERS, Answers, Query
 from localai.version import __version__
 
 if TYPE_CHECKING:
-    from localai.http.routes import RouteRow
+    from localai.http.rows import RouteRow
 
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 _REFERENCE = "#/components/schemas/"

@@ -6,15 +6,14 @@ without the prefix too, as LocalAI's users expect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from starlette.routing import Route
 
 from localai.dialects import anthropic, elevenlabs, native, ollama, openai, openresponses, rerank
 from localai.dialects.anthropic.requests import MessagesBody, PromptBody
-from localai.dialects.contract import ErrorReply
 from localai.dialects.ollama.requests import ChatBody as OllamaChatBody
 from localai.dialects.ollama.requests import EmbedBody as OllamaEmbedBody
 from localai.dialects.ollama.requests import GenerateBody as OllamaGenerateBody
@@ -23,15 +22,14 @@ from localai.dialects.openai.embeddings import EmbeddingsBody, EmbeddingsEndpoin
 from localai.dialects.openai.requests import ChatBody, CompletionBody, EditBody
 from localai.dialects.openai.speech import SpeechBody
 from localai.dialects.openai.transcriptions import TranscriptionForm
-from localai.domain.errors import LocalAIError
 from localai.http.audio import HearingRoute, SpeakingRoute, VadRoute
-from localai.http.backends import BackendEndpoints
 from localai.http.files import Files
-from localai.http.galleries import GalleryEndpoints
 from localai.http.generation import GenerationRoute
+from localai.http.management import backend_rows, gallery_rows, model_rows
 from localai.http.ollama import OllamaEmbedRoute, OllamaEndpoints, OllamaRoute
 from localai.http.one_shot import CountRoute, OneShotRoute
 from localai.http.responses import CountInputRoute, CreateRoute, GetRoute, Kept
+from localai.http.rows import RouteRow
 from localai.http.services import Services
 from localai.http.system import SystemEndpoints
 from localai.http.voices import VoiceEndpoints
@@ -42,32 +40,11 @@ _AUDIO = "audio/*"
 _UNDER_ENGINES = frozenset({"/v1/completions", "/v1/embeddings"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteRow:
-    """One operation. `body` is the msgspec type of its body; `answers.py` has its answers.
-
-    `form` is the type of the fields beside an uploaded file.
-    `spell_error` spells errors that come before the endpoint is reached, a missing key for one.
-    """
-
-    method: str
-    path: str
-    endpoint: Any
-    summary: str
-    tag: str
-    body: type | None = None
-    body_media_type: str = _JSON
-    form: type | None = None
-    is_alias: bool = False
-    media_type: str = _JSON
-    spell_error: Callable[[LocalAIError], ErrorReply] | None = None
-    name: str = ""
-
-
 def table(services: Services) -> tuple[RouteRow, ...]:
     """Every operation, the aliases without `/v1` and below `/v1/engines/{model}` included."""
     listed = (
-        *_galleries(services),  # before the models, whose names may be any word
+        *model_rows(services),
+        *gallery_rows(services),  # before the models, whose names may be any word
         *_openai(services),
         *_anthropic(services),
         *_responses(services),
@@ -77,7 +54,7 @@ def table(services: Services) -> tuple[RouteRow, ...]:
         *_elevenlabs(services),
         *_ranking(services),
         *_tokens(services),
-        *_backends(services),
+        *backend_rows(services),
         *_system(services),
     )
     return tuple(row for shown in listed for row in _with_aliases(shown))
@@ -400,51 +377,6 @@ def _tokens(services: Services) -> Iterator[RouteRow]:
         tag="Tokens",
         body=native.DetokenizeBody,
     )
-
-
-def _backends(services: Services) -> Iterator[RouteRow]:
-    """Engines. Everybody may look; changing anything can be turned off."""
-    ends = BackendEndpoints(services)
-    get = RouteRow(method="GET", path="", endpoint=None, summary="", tag="Backends")
-    for path, handler, summary in (
-        ("/backends", ends.installed, "List the installed engines"),
-        ("/backends/available", ends.available, "List every engine there is"),
-        ("/backends/known", ends.available, "List every engine there is"),
-        ("/backends/galleries", ends.galleries, "Where engines come from"),
-        ("/backends/upgrades", ends.upgrades, "List the engines that can be upgraded"),
-        ("/backends/jobs", ends.jobs, "List the jobs"),
-    ):
-        yield replace(get, path=path, endpoint=ends.route(handler), summary=summary)
-    yield replace(
-        get,
-        path="/backends/jobs/{job_id}",
-        endpoint=ends.route(ends.job),
-        summary="Show how far a job is",
-        name="backend_job",
-    )
-    if services.settings.disable_gallery_endpoint:
-        return
-    post = replace(get, method="POST")
-    changing = (
-        ("/backends/apply", ends.route(ends.apply), "Install an engine", native.ApplyBody),
-        ("/backends/delete/{name}", ends.route(ends.delete), "Remove an engine", None),
-        ("/backends/upgrade/{name}", ends.route(ends.upgrade), "Upgrade an engine", None),
-        ("/backends/upgrades/check", ends.route(ends.upgrades), "Look for upgrades", None),
-        ("/backends/jobs/{job_id}/cancel", ends.route(ends.cancel), "Stop a job", None),
-    )
-    for path, endpoint, summary, body in changing:
-        yield replace(post, path=path, endpoint=endpoint, summary=summary, body=body)
-
-
-def _galleries(services: Services) -> Iterator[RouteRow]:
-    """Where models come from."""
-    ends = GalleryEndpoints(services)
-    get = RouteRow(method="GET", path="", endpoint=None, summary="", tag="Galleries")
-    for path, handler, summary in (
-        ("/models/available", ends.available, "List the models that can be installed"),
-        ("/models/galleries", ends.galleries, "Where models come from"),
-    ):
-        yield replace(get, path=path, endpoint=handler, summary=summary)
 
 
 def _system(services: Services) -> Iterator[RouteRow]:

@@ -67,6 +67,7 @@ class Server(uvicorn.Server):
         try:
             await self._services.responses.recover()
             await self._services.files.recover()
+            await self._services.models.recover()
             await self._until_it_serves(serving)
             await self._load(serving, load, report)
             if not serving.done():

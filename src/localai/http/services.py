@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from localai.inference.autoload import Autoload
     from localai.inference.jobs import Jobs
     from localai.inference.library import Library
+    from localai.inference.model_jobs import ModelJobs
     from localai.inference.responses import Responses
     from localai.inference.responses_conversations import Conversations
     from localai.observe.metrics import Metrics
@@ -51,6 +52,7 @@ class Services:
     supply: ModelSupply
     autoload: Autoload
     jobs: Jobs
+    models: ModelJobs
     spell_error: Callable[[LocalAIError], ErrorReply]
     not_ready: str = field(default="starting")
     spellers: dict[str, Callable[[LocalAIError], ErrorReply]] = field(default_factory=dict)

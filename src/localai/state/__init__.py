@@ -3,8 +3,8 @@
 `store.ResponseStore` is what the use cases ask for; `sqlite.SqliteStore` is the one that ships.
 Nothing here knows how a response is spelled: bodies, items and events are bytes with ids. Another
 store is another class with the same methods. `files.FileStore` keeps uploads: their bytes in a
-folder, what is known of them in the same `database.Database`. `journal.JobJournal` knows which jobs
-are under way.
+folder, what is known of them in the same `database.Database`. So does `jobs.JobStore`
+with jobs.
 """
 
 from localai.domain.errors import NotStored
@@ -12,7 +12,7 @@ from localai.state.database import Database
 from localai.state.errors import EventsDropped
 from localai.state.files import FileStore
 from localai.state.incoming import Incoming
-from localai.state.journal import JobJournal
+from localai.state.jobs import JobStore
 from localai.state.sqlite import SqliteStore
 from localai.state.store import ResponseStore
 from localai.state.values import (
@@ -31,7 +31,7 @@ __all__ = [
     "FileStore",
     "Incoming",
     "Item",
-    "JobJournal",
+    "JobStore",
     "NotStored",
     "Page",
     "PageQuery",

@@ -84,7 +84,21 @@ CREATE INDEX files_by_owner ON files (owner, place);
 CREATE INDEX files_by_expiry ON files (expires) WHERE expires IS NOT NULL;
 """
 
-_STEPS = (_RESPONSES, _FILES)  # from each version to the next; never changed, only added to
+_JOBS = """
+CREATE TABLE jobs (
+    job_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    is_removal INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    step TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    request BLOB NOT NULL,
+    error BLOB
+);
+"""
+
+_STEPS = (_RESPONSES, _FILES, _JOBS)  # from each version to the next; never changed, only added to
 VERSION = len(_STEPS)
 
 

@@ -98,6 +98,12 @@ class Pool:
             await lane.unload(drain_s=0.0)
         self._watch_idle()
 
+    async def unload(self, name: str) -> None:
+        """End the worker of one model, after the calls that run in it."""
+        lane = self._lanes.get(name)
+        if lane is not None:
+            await lane.unload(drain_s=_EVICT_DRAIN_S)
+
     async def unload_backend(self, backend: str) -> None:
         """End every worker of one backend, after the calls that run in it."""
         lanes = [lane for lane in self._lanes.values() if lane.backend == backend]

@@ -1,4 +1,4 @@
-"""LocalAI's own endpoints: POST /v1/tokenize, /v1/detokenize and /v1/vad, and jobs below /backends."""
+"""LocalAI's own endpoints: POST /v1/tokenize, /v1/detokenize and /v1/vad, and jobs below /backends and /models."""
 
 from localai.dialects.native.jobs import (
     ApplyBody,
@@ -6,6 +6,12 @@ from localai.dialects.native.jobs import (
     encode_job,
     encode_jobs,
     encode_started,
+)
+from localai.dialects.native.models import (
+    ImportUriBody,
+    ModelApplyBody,
+    decode_import_uri,
+    decode_model_apply,
 )
 from localai.dialects.native.tokens import (
     DetokenizeBody,
@@ -19,12 +25,16 @@ __all__ = [
     "ApplyBody",
     "DetokenizeBody",
     "DetokenizeEndpoint",
+    "ImportUriBody",
+    "ModelApplyBody",
     "TokenizeBody",
     "TokenizeEndpoint",
     "VadBody",
     "VadEndpoint",
     "VadForm",
     "decode_apply",
+    "decode_import_uri",
+    "decode_model_apply",
     "encode_job",
     "encode_jobs",
     "encode_started",

@@ -1,4 +1,4 @@
-"""Installing engines over HTTP: LocalAI's bodies and status objects."""
+"""Installing engines and models over HTTP: LocalAI's bodies and status objects."""
 
 from __future__ import annotations
 
@@ -73,6 +73,8 @@ def _status(job: Job) -> dict[str, Any]:
         "gallery_element_name": job.subject,
         "cancelled": job.state is JobState.CANCELLED,
         "cancellable": not job.is_over,
+        "paused": job.state is JobState.PAUSED,
+        "eta_seconds": None if job.left_s is None else round(job.left_s),
     }
     if job.error is not None:
         status["error"] = job.error.sentence

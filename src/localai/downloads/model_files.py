@@ -1,0 +1,96 @@
+"""Model files that somebody wrote: checked as the catalog reads them, then put in place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from localai.catalog.read import parse_yaml
+from localai.catalog.spec import ModelSpec
+from localai.domain.errors import InvalidRequest, SpecInvalid
+from localai.downloads.names import HIDDEN, model_file_name, place
+
+MOST_BYTES: Final = 1_000_000
+
+
+def check_model_file(text: str, models_path: Path) -> ModelSpec:
+    """The one model that a YAML or JSON text describes.
+
+    Raises InvalidRequest for none or several, SpecInvalid with every problem.
+    """
+    found = parse_yaml(text, shown="model file", models_path=models_path)
+    if found.problems:
+        raise SpecInvalid(
+            "The model file has problems.", problems=found.problems, hint=" ".join(found.problems)
+        )
+    if len(found.specs) != 1:
+        raise InvalidRequest(
+            f"The text holds {len(found.specs)} models, and one is needed.", param="name"
+        )
+    return found.specs[0]
+
+
+def write_model_file(
+    text: str, models_path: Path, *, replaces: bool = False
+) -> tuple[ModelSpec, Path]:
+    """Check a model file and put it in place, in one step; gives the model and its path.
+
+    Raises InvalidRequest for a name that is taken, unless the text `replaces` what is there, and
+    whatever `check_model_file` raises.
+    """
+    spec = check_model_file(text, models_path)
+    target = place(models_path, model_file_name(spec.name))
+    if target.exists() and not replaces:
+        raise InvalidRequest(
+            f"There is a model file {target.name} already.",
+            param="name",
+            hint="Choose another name, or change it with POST /models/edit/NAME.",
+        )
+    replace_text(target, text, models_path)
+    return spec, target
+
+
+def replace_text(target: Path, text: str, models_path: Path) -> None:
+    """Replace a file in one step."""
+    folder = models_path / HIDDEN
+    folder.mkdir(exist_ok=True)
+    new = folder / f"{target.name}.{os.getpid()}.new"
+    new.write_text(text)
+    new.replace(target)
+
+
+def model_file_of(spec: ModelSpec, models_path: Path) -> Path | None:
+    """The file that a model stands in; None for weights without one."""
+    if spec.is_loose_file or spec.is_starter:
+        return None
+    name, _, line = spec.origin.rpartition(":")
+    path = models_path / (name if name and line.isdigit() else spec.origin)
+    return path if path.is_file() else None
+
+
+def values_of(spec: ModelSpec, models_path: Path) -> dict[str, Any]:
+    """What a model's file says, or would say if it had one.
+
+    Raises InvalidRequest for a file with several models.
+    """
+    path = model_file_of(spec, models_path)
+    if path is not None:
+        values = yaml.safe_load(path.read_text())
+        if isinstance(values, dict):
+            return values
+        raise InvalidRequest(
+            f"The model {spec.name!r} stands in {path.name} together with others.", param="name"
+        )
+    if spec.model_path is None:
+        return {"name": spec.name, "backend": spec.backend}
+    inside = spec.model_path.is_relative_to(models_path)
+    where = spec.model_path.relative_to(models_path).as_posix() if inside else str(spec.model_path)
+    return {"name": spec.name, "parameters": {"model": where}}
+
+
+def to_yaml(values: dict[str, Any]) -> str:
+    """A model file with these values."""
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
