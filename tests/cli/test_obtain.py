@@ -83,9 +83,13 @@ def test_models_are_installed_by_name_with_the_build_and_the_name_that_are_asked
     asked = [*places, "--galleries", settings.galleries]
     main(["models", "install", "tiny-jinja", "tiny-inline", *asked])
     assert capsys.readouterr().out == "tiny-jinja\ntiny-inline\n"
-    main(["models", "install", "sizes", "--variant", "q8_0", "--name", "mine", *asked])
+    main(["models", "install", "sizes", "--variant", "q8_0", "--name", "mine", "--json", *asked])
     assert "model: tiny-Q8_0.gguf" in (settings.models_path / "mine.yaml").read_text()
-    assert "it was asked for" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "it was asked for" in said.err
+    (receipt,) = json.loads(said.out)
+    assert (receipt["name"], receipt["uri"]) == ("mine", "mine@sizes-q8")
+    assert len(receipt["files"][0]["sha256"]) == 64
     for wrong in (["a", "b", "--name", "c"], ["sizes", "--variant", "q2"]):
         with pytest.raises(SystemExit):
             main(["models", "install", *wrong, *asked])

@@ -158,6 +158,17 @@ def test_a_model_that_comes_as_an_archive_is_refused(tmp_path: Path) -> None:
         asyncio.run(here.plan(entry))
 
 
+def test_a_gallery_behind_the_one_that_knows_a_name_is_not_asked() -> None:
+    web = Web({})
+    here = galleries(Gallery("builtin", PACKAGE), Gallery("web", WEB), web=web)
+    for name in ("qwen3-8b", "builtin@whisper-base"):
+        asyncio.run(here.find(name))
+        assert asyncio.run(here.knows(name))
+    assert web.asked == []
+    assert not asyncio.run(here.knows("nobody-knows-this"))
+    assert web.asked == [WEB]
+
+
 def test_an_index_is_fetched_once_and_kept_for_later(tmp_path: Path) -> None:
     web, clock = Web({WEB: b"- {name: m}\n"}), Clock()
     place = Gallery("web", WEB)

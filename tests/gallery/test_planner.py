@@ -65,6 +65,8 @@ def test_an_entry_in_a_request(planner: Planner) -> None:
     found = plan(files=[{"uri": "https://example.org/a.gguf", "sha256": "a" * 64}])
     assert found.files[0].address == "https://example.org/a.gguf"
     assert yaml.safe_load(found.texts["m.yaml"])["f16"] is True
+    others = plan(files=[{"uri": "https://example.org/b.gguf"}], variants=[{"model": "tiny-chat"}])
+    assert others.files[0].address == "https://example.org/b.gguf"
     for body in (
         {"files": [{"uri": ""}]},
         {"files": [{"uri": "https://x/y", "filename": "../y"}]},

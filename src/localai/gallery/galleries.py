@@ -97,20 +97,32 @@ class Galleries:
 
         Raises EntryNotFound, with near names and with what kept galleries from being read.
         """
-        listing = await self.listing()
-        wanted = name.strip().lower()
-        for entry in listing.entries:
-            if wanted in (entry.name.lower(), entry.entry_id.lower()):
-                return entry
+        found, listing = await self._look_up(name)
+        if found is not None:
+            return found
         names = {entry.name.lower(): entry.name for entry in listing.entries}
-        near = difflib.get_close_matches(wanted.rpartition("@")[2], names, n=MOST_NEAR)
+        wanted = name.strip().lower().rpartition("@")[2]
+        near = difflib.get_close_matches(wanted, names, n=MOST_NEAR)
         raise EntryNotFound(name, near=tuple(names[low] for low in near), problems=listing.problems)
 
     async def knows(self, name: str) -> bool:
         """Whether `name` or `gallery@name` is the name of an entry."""
+        return (await self._look_up(name))[0] is not None
+
+    async def _look_up(self, name: str) -> tuple[Entry | None, Listing]:
+        """The entry of a name, and what was read to find it: no gallery behind the one that has it."""
         wanted = name.strip().lower()
-        listing = await self.listing()
-        return any(wanted in (one.name.lower(), one.entry_id.lower()) for one in listing.entries)
+        entries: list[Entry] = []
+        problems: list[str] = []
+        for gallery in self.galleries:
+            async with self._one_at_a_time:
+                kept, told = await self._index(gallery, refresh=False)
+            problems += told
+            for entry in kept.entries if kept else ():
+                if wanted in (entry.name.lower(), entry.entry_id.lower()):
+                    return entry, Listing(entries=())
+            entries += kept.entries if kept else ()
+        return None, Listing(tuple(entries), tuple(problems))
 
     async def plan(
         self,
@@ -149,12 +161,12 @@ class Galleries:
         if not entry.variants:
             return []
         wanted = {name.lower() for name in entry.variants}
-        listing = await self.listing()
-        return [
-            other
-            for other in listing.entries
-            if other.gallery == entry.gallery and other.name.lower() in wanted
-        ]
+        gallery = next((one for one in self.galleries if one.name == entry.gallery), None)
+        if gallery is None:  # an entry that stands in a request has no others beside it
+            return []
+        async with self._one_at_a_time:
+            kept, _ = await self._index(gallery, refresh=False)
+        return [other for other in (kept.entries if kept else ()) if other.name.lower() in wanted]
 
     async def _index(self, gallery: Gallery, *, refresh: bool) -> tuple[Kept | None, list[str]]:
         """The index of a gallery, as new as can be had, and what went wrong."""
