@@ -98,7 +98,7 @@ def test_the_device_is_told(found: dict[str, Any], kind: str) -> None:
         ("type", "spec_invalid", "cross-encoder and t5"),
         ("colbert", "spec_invalid", "does not run"),
         ("unknown", "spec_invalid", "'truncate'"),
-        ("cuda", "start_failed", "no such device"),
+        ("cuda", "start_failed", "no CUDA device"),
     ],
 )
 def test_what_cannot_be_loaded_is_told(

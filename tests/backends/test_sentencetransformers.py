@@ -148,7 +148,7 @@ def test_options(found: dict[str, Any]) -> None:
         ("type", "SentenceTransformer and CrossEncoder"),
         ("dtype", "float32"),
         ("unknown", "'truncate'"),
-        ("cuda", "no such device"),
+        ("cuda", "no CUDA device"),
     ],
 )
 def test_wrong_options_are_told(found: dict[str, Any], name: str, words: str) -> None:

@@ -13,13 +13,12 @@ import gc
 import os
 import queue
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from localai.domain.errors import SpecInvalid, StartFailed, Unsupported
+from localai.domain.errors import SpecInvalid, Unsupported
 from localai.domain.vectors import (
     DetokenizeRequest,
     Embeddings,
@@ -31,18 +30,18 @@ from localai.domain.vectors import (
 )
 from localai.wire.functions import FunctionSettings, function_settings
 from localai.wire.messages import LoadRequest, ModelFacts
-from localai.worker.batcher import Batcher
 from localai.worker.hub import check_weights, failing_as, model_folder, read_json
 from localai.worker.openvino_device import OpenVinoDevice, choose_device
 from localai.worker.options import read_options
 from localai.worker.runtime import in_thread
-from localai.worker.token_limits import TokenLimit, own_limit, positions
+from localai.worker.token_limits import text_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
+    from localai.worker.hf.encoder import Encoder
     from localai.worker.hf.text_model import TextModel
 
 _FIELDS: Final = ("type", "quantization", "main_gpu", "threads", "context_size", "f16",
@@ -54,9 +53,7 @@ _GENERATORS: Final = ("ForCausalLM", "LMHeadModel")
 _MODEL: Final = "openvino_model.xml"
 _FOLDER: Final = "openvino"  # below a model's own, where others keep the converted form as well
 _SKIPPED: Final = ("*.onnx*", "*.h5", "*.msgpack", "*.ot", "*.gguf", "coreml/*")  # of downloads
-_SLOTS: Final = 128  # embedding requests at once
 _BATCH_TOKENS: Final = 1024  # padded
-_CONTEXT_UNKNOWN: Final = 4096
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,22 +85,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Backend:
     """A model on OpenVINO: one that writes, or one that embeds."""
 
-    def __init__(self, loaded: _Loaded, functions: FunctionSettings) -> None:
-        self._loaded = loaded
-        self._text: TextModel | None = None
-        self._batcher: Batcher[tuple[str, int], tuple[bytes, int]] | None = None
-        if isinstance(loaded, _Encoder):
-            self._batcher = Batcher(loaded.embed, limit=loaded.batch_tokens)
-            return
-        from localai.worker.hf.text_model import TextModel
-
-        self._text = TextModel(
-            loaded.model,
-            loaded.tokenizer,
-            context_size=loaded.facts.context_size,
-            slots=loaded.facts.slots,
-            functions=functions,
-        )
+    def __init__(
+        self, facts: ModelFacts, *, text: TextModel | None = None, encoder: Encoder | None = None
+    ) -> None:
+        self._facts = facts
+        self._text = text
+        self._encoder = encoder
 
     @classmethod
     async def load(cls, request: LoadRequest) -> Self:
@@ -117,20 +104,19 @@ class Backend:
             if (told := getattr(options, name)) not in known:
                 message = f"{name} is {told!r}; this engine has {', '.join(filter(None, known))}."
                 raise SpecInvalid(message)
-        loaded = await in_thread(_load, request, options)
-        return cls(loaded, function_settings(request.settings))
+        facts, text, encoder = await in_thread(_load, request, options)
+        return cls(facts, text=text, encoder=encoder)
 
     @property
     def facts(self) -> ModelFacts:
         """What is known of the model."""
-        return self._loaded.facts
+        return self._facts
 
     async def close(self) -> None:
         """Free the weights, after what is being computed."""
-        if self._batcher is not None:
-            await self._batcher.close()
-        self._text = None
-        self._loaded.model = None
+        if self._encoder is not None:
+            await self._encoder.close()
+        self._text = self._encoder = None
         gc.collect()
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
@@ -151,29 +137,13 @@ class Backend:
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """One L2-normalized vector per input, pooled as the model's files say, else the mean."""
-        encoder = self._loaded
-        if self._batcher is None or not isinstance(encoder, _Encoder):
+        if self._encoder is None:
             raise Unsupported(
                 "This model was loaded to generate text.",
                 feature="embed",
                 hint=f"Set `type: {_VECTORS}` in its model file.",
             )
-        if request.prompt_name:
-            raise Unsupported(
-                "This engine has no prompts by name.",
-                feature="prompt_name",
-                hint="Put the prompt before the text, or use the backend sentencetransformers.",
-                param="prompt_name",
-            )
-        cuts = encoder.truncates if request.truncate is None else request.truncate
-        texts = [encoder.tokens.text_of(one, at) for at, one in enumerate(request.inputs)]
-        fitting = await encoder.tokens.fit([(text,) for text in texts], cuts=cuts, param="input")
-        inputs = [(parts[0], tokens) for parts, tokens in fitting]
-        found = await self._batcher.submit(inputs, size=lambda one: one[1])
-        return Embeddings(
-            vectors=tuple(vector for vector, _ in found),
-            prompt_tokens=sum(tokens for _, tokens in found),
-        )
+        return await self._encoder.embed(request)
 
     def _writer(self) -> TextModel:
         if self._text is None:
@@ -183,42 +153,6 @@ class Backend:
                 hint=f"Set `type: {_TEXT}` in its model file.",
             )
         return self._text
-
-
-@dataclass(slots=True)
-class _Loaded:
-    """A model with its tokenizer."""
-
-    model: Any
-    tokenizer: Any
-    facts: ModelFacts
-
-
-@dataclass(slots=True)
-class _Encoder(_Loaded):
-    """A model that embeds; `pooling` is cls, mean or lasttoken."""
-
-    tokens: TokenLimit
-    pooling: str
-    truncates: bool
-    batch_tokens: int
-
-    def embed(self, inputs: list[tuple[str, int]]) -> list[tuple[bytes, int]]:
-        """The vectors of a batch, float32, with the tokens of each."""
-        import torch
-
-        features = self.tokenizer(
-            [text for text, _ in inputs],
-            padding=True,
-            truncation=True,
-            max_length=self.tokens.limit,
-            return_tensors="pt",
-        )
-        states = torch.as_tensor(self.model(**features).last_hidden_state).float()
-        vectors = _pool(torch, states, features["attention_mask"], self.pooling)
-        rows = torch.nn.functional.normalize(vectors, p=2, dim=1).numpy().astype("<f4")
-        counts = features["attention_mask"].sum(dim=1).tolist()
-        return [(row.tobytes(), count) for row, count in zip(rows, counts, strict=True)]
 
 
 class _Twins:
@@ -246,7 +180,9 @@ class _Twins:
             self._free.put(twin)
 
 
-def _load(request: LoadRequest, options: Options) -> _Loaded:
+def _load(
+    request: LoadRequest, options: Options
+) -> tuple[ModelFacts, TextModel | None, Encoder | None]:
     folder = model_folder(
         request, download=options.download, revision=options.revision, skipped=_SKIPPED
     )
@@ -254,19 +190,21 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
     if made is None:
         check_weights(folder, "OpenVINO")
     generates = _generates(folder, options)
-    pooling = "" if generates else _pooling(folder)
     import openvino
     import optimum.intel
     import transformers
 
+    from localai.worker.hf.encoder import pooling_of
+
+    pooling = "" if generates else pooling_of(folder)
     transformers.utils.logging.disable_progress_bar()
     device = choose_device(openvino.Core(), options.main_gpu)
-    kind = getattr(optimum.intel, _TEXT if generates else _VECTORS)
+    model_class = getattr(optimum.intel, _TEXT if generates else _VECTORS)
     trusted = {"trust_remote_code": options.trust_remote_code, "local_files_only": True}
     with failing_as(f"OpenVINO cannot load {folder}"):
         config = transformers.AutoConfig.from_pretrained(folder, **trusted)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **trusted)
-        model = kind.from_pretrained(
+        model = model_class.from_pretrained(
             str(made or folder),
             config=config,
             export=made is None,
@@ -283,38 +221,11 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
         warnings.append(f"{made} is converted already, so `quantization` changes nothing.")
     facts = ModelFacts(device=device.said(model.request), warnings=warnings)
     if generates:
-        return _writer(model, tokenizer, facts, config, options)
-    return _encoder(model, tokenizer, facts, config, options, pooling)
-
-
-def _writer(
-    model: Any, tokenizer: Any, facts: ModelFacts, config: Any, options: Options
-) -> _Loaded:
-    trained = int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 0)
-    asked = max(0, options.context_size)
-    known = msgspec.structs.replace(
-        facts,
-        context_size=min(asked or trained, trained or asked) or _CONTEXT_UNKNOWN,
-        slots=options.parallel,
-        has_chat_template=bool(getattr(tokenizer, "chat_template", None)),
-    )
-    return _Loaded(_Twins(model, options.parallel), tokenizer, known)
-
-
-def _encoder(
-    model: Any, tokenizer: Any, facts: ModelFacts, config: Any, options: Options, pooling: str
-) -> _Loaded:
-    own = min(own_limit(tokenizer.model_max_length), positions(config))
-    limit = min(options.context_size if options.context_size > 0 else own, own)
-    return _Encoder(
-        model,
-        tokenizer,
-        msgspec.structs.replace(facts, context_size=limit, slots=_SLOTS),
-        tokens=TokenLimit(tokenizer, limit),
-        pooling=pooling,
-        truncates=options.truncate,
-        batch_tokens=options.batch_tokens,
-    )
+        functions = function_settings(request.settings)
+        known, text = _writing(model, tokenizer, facts, functions, options)
+        return known, text, None
+    known, encoder = _embedding(model, tokenizer, facts, pooling, options)
+    return known, None, encoder
 
 
 def _generates(folder: Path, options: Options) -> bool:
@@ -327,30 +238,38 @@ def _generates(folder: Path, options: Options) -> bool:
     return architecture.endswith(_GENERATORS)
 
 
-def _pooling(folder: Path) -> str:
-    """How the states of a text become its vector. Raises StartFailed for a way not known here."""
-    told = read_json(folder / "1_Pooling" / "config.json")
-    ways = [name for name, is_on in told.items() if name.startswith("pooling_mode_") and is_on]
-    ways = ways or [str(told.get("pooling_mode") or "mean")]
-    found = ways[0].removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
-    found = "lasttoken" if found == "last" else found
-    if len(ways) > 1 or found not in {"cls", "mean", "lasttoken"}:
-        raise StartFailed(
-            f"{folder} joins the states of a text by {' and '.join(ways)}, which is not known here.",
-            hint="Use the backend sentencetransformers.",
-        )
-    return found
+def _writing(
+    model: Any, tokenizer: Any, facts: ModelFacts, functions: FunctionSettings, options: Options
+) -> tuple[ModelFacts, TextModel]:
+    from localai.worker.hf.text_model import TextModel, context_size_of
+
+    size = context_size_of(model.config, options.context_size)
+    known = msgspec.structs.replace(
+        facts,
+        context_size=size,
+        slots=options.parallel,
+        has_chat_template=bool(getattr(tokenizer, "chat_template", None)),
+    )
+    twins, slots = _Twins(model, options.parallel), options.parallel
+    text = TextModel(twins, tokenizer, context_size=size, slots=slots, functions=functions)
+    return known, text
 
 
-def _pool(torch: Any, states: Any, mask: Any, way: str) -> Any:
-    """Vectors of shape (texts, width) from states of shape (texts, tokens, width)."""
-    if way == "cls":
-        return states[:, 0]
-    if way == "lasttoken":
-        last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
-        return states[torch.arange(len(states)), last]
-    weights = mask.unsqueeze(-1).float()
-    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
+def _embedding(
+    model: Any, tokenizer: Any, facts: ModelFacts, pooling: str, options: Options
+) -> tuple[ModelFacts, Encoder]:
+    from localai.worker.hf.encoder import SLOTS, Encoder
+
+    limit = text_limit(tokenizer, model.config, options.context_size)
+    encoder = Encoder(
+        model,
+        tokenizer,
+        limit=limit,
+        pooling=pooling,
+        truncates=options.truncate,
+        batch_tokens=options.batch_tokens,
+    )
+    return msgspec.structs.replace(facts, context_size=limit, slots=SLOTS), encoder
 
 
 def _engine_settings(options: Options, device: OpenVinoDevice) -> dict[str, str]:

@@ -108,5 +108,11 @@ def positions(config: Any) -> int:
     return trained or NO_LIMIT
 
 
+def text_limit(tokenizer: Any, config: Any, asked: int = 0) -> int:
+    """How many tokens a text may have: as many as tokenizer and model take, or `asked` if fewer."""
+    own = min(own_limit(tokenizer.model_max_length), positions(config))
+    return min(asked, own) if asked > 0 else own
+
+
 def _guess(parts: Parts) -> int:
     return sum(map(len, parts)) // _CHARACTERS_PER_TOKEN + _SPECIAL_TOKENS

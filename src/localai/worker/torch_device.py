@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from localai.domain.errors import StartFailed
+
+_SPOKEN: Final = {"cuda": "CUDA", "mps": "Apple", "xpu": "Intel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def choose_device(torch: Any, *, wanted: str = "", needs_cuda: bool = False) -> 
         return TorchDevice(name or "xpu", f"{name or 'xpu'}, an Intel GPU")
     if kind:
         raise StartFailed(
-            f"The model file asks for the device {name or kind!r}, and no such device was found.",
+            f"The model file asks for {wanted or kind}, and no {_SPOKEN.get(kind, kind)} device was found.",
             hint="Leave `main_gpu` and `cuda` out, or install the engine's variant for that device.",
         )
     return TorchDevice("cpu", "CPU, because no CUDA device was found")

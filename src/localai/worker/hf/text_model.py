@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from localai.domain.errors import ContextTooLong, InvalidRequest, Unsupported
 from localai.domain.events import Event, Finished, Started, Timings, Usage
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from localai.domain.generation import GenerationRequest
     from localai.wire.functions import FunctionSettings
     from localai.worker.parsers.call_stream import CallStream
+
+
+_CONTEXT_UNKNOWN: Final = 4096
 
 
 class TextModel:
@@ -192,6 +195,13 @@ class TextModel:
     def _name(self, token_id: int) -> tuple[str, bytes]:
         text: str = self._tokenizer.decode([token_id])
         return text, text.encode()
+
+
+def context_size_of(config: Any, asked: int = 0) -> int:
+    """The tokens of a context: as many as the model was trained for, or `asked` if fewer."""
+    trained = int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 0)
+    known = max(0, asked)
+    return min(known or trained, trained or known) or _CONTEXT_UNKNOWN
 
 
 def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
