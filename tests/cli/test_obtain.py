@@ -12,6 +12,7 @@ from localai import settings as settings_table
 from localai.cli import main
 from localai.cli.obtain import obtain, preload
 from localai.domain.source_errors import EntryNotFound
+from localai.downloads.receipts import Placing, Receipts
 from localai.settings import ServerSettings
 from tests.gallery.localai_gallery import write_gallery
 
@@ -58,6 +59,23 @@ def test_a_model_of_no_gallery_has_near_ones_installed_or_not(load: Load) -> Non
     with pytest.raises(EntryNotFound) as caught:
         obtain(settings, "tiny-chatt")
     assert caught.value.fields["near"][0] == "tiny-chat"
+
+
+def test_what_a_killed_install_had_verified_is_there_without_a_network(load: Load) -> None:
+    settings = load()
+    obtain(settings, "tiny-chat")
+    folder = settings.models_path
+    (folder / "tiny.gguf").rename(folder / ".local-ai" / "downloads" / "part")
+    (folder / "tiny-chat.yaml").unlink()
+    receipt = Receipts(folder).read("tiny-chat")
+    assert receipt is not None
+    text = "name: tiny-chat\nparameters: {model: tiny.gguf}\n"
+    Placing(receipt=receipt, moves=(("part", "tiny.gguf"),), texts={"tiny-chat.yaml": text}).begin(
+        folder
+    )
+    offline = load(galleries='[{"name": "mine", "url": "/nowhere.yaml"}]')
+    assert obtain(offline, "tiny-chat") == "tiny-chat"
+    assert (folder / "tiny.gguf").is_file()
 
 
 def test_where_nobody_can_be_asked_the_engine_is_named(

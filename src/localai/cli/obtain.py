@@ -30,7 +30,9 @@ def obtain(
     """
     from localai.assemble import engine_stock, model_library
     from localai.domain.errors import ModelNotFound
+    from localai.downloads.receipts import finish_placing
 
+    finish_placing(settings.models_path)  # what an install that was killed had verified already
     library = model_library(settings, engine_stock(settings))
     try:
         name = library.find_listed(written).name
