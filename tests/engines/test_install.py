@@ -242,8 +242,9 @@ def test_the_command_line(data: Path, wheels: Path) -> None:
     assert call("check", "murmur").returncode == 1
 
 
-def test_a_bad_description_is_told(data: Path) -> None:
-    (data / "backends" / "custom" / "broken.yaml").write_text("name: broken\ntask: x\n")
+@pytest.mark.parametrize("text", ["task: x", "summary: s\ntasks: []\ntypes: {transformers: [AutoModel]}"])  # fmt: skip
+def test_a_bad_description_is_told(data: Path, text: str) -> None:
+    (data / "backends" / "custom" / "broken.yaml").write_text(f"name: broken\n{text}\n")
     stock = stock_of(data)
     with pytest.raises(Exception, match=r"broken\.yaml"):
         stock.shelves()

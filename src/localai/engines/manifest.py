@@ -175,6 +175,9 @@ def _own(described: Path) -> BackendEntry:
     except (msgspec.MsgspecError, OSError) as error:
         message = f"{described}: this is no description of a backend: {error}"
         raise SpecInvalid(message, hint="docs/howto/own_backend.md shows one.") from error
+    if row.types:
+        message = f"{described}: `types` is for the backends that come with the server."
+        raise SpecInvalid(message, hint="Name this backend as `backend:` in the model files.")
     if not code.is_file():
         message = f"{described} describes a backend, and its code {code.name} is not beside it."
         raise SpecInvalid(message, hint="docs/howto/own_backend.md shows both files.")
