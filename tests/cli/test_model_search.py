@@ -75,6 +75,20 @@ def test_info_says_which_build_would_be_installed_and_why(cli: Cli) -> None:
     assert "stablediffusion-ggml" in out
 
 
+def test_info_of_where_a_name_leads(cli: Cli) -> None:
+    path = Path("gallery/vectors.gguf").absolute()
+    code, out, _ = cli("info", str(path), "--json")
+    assert code == 0
+    said = json.loads(out)
+    assert (said["where"], said["name"], said["size_bytes"]) == (
+        "source",
+        "vectors",
+        path.stat().st_size,
+    )
+    assert said["files"][0]["filename"] == "vectors.gguf"
+    assert "only build" in said["here"]
+
+
 def test_info_of_an_installed_model(cli: Cli) -> None:
     said = json.loads(cli("info", "tiny-chat", "--json")[1])
     assert said["where"] == "installed"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from localai.catalog.spec import Catalog
+    from localai.domain.downloads import ModelPlan
     from localai.gallery import Entry
     from localai.gallery.supply import ModelSupply
     from localai.inference.inspection import Inspection
@@ -59,8 +60,9 @@ def search(
 @_json_option
 @setting_options(_PLACES)
 def info(name: str, *, as_json: bool, **flags: Any) -> None:
-    """Show everything about the model NAME: installed, or of a gallery."""
+    """Show everything about the model NAME: installed, of a gallery, or of where its name leads."""
     from localai.domain.errors import ModelNotFound
+    from localai.sources import is_written_as_source
 
     settings = settings_table.load(flags)
     library, supply = _library(settings), _supply(settings)
@@ -69,6 +71,8 @@ def info(name: str, *, as_json: bool, **flags: Any) -> None:
         try:
             spec = library.find_listed(name)
         except ModelNotFound:
+            if is_written_as_source(name) and not await supply.galleries.knows(name):
+                return "source", _planned(await supply.planner.plan(name))
             entry = await supply.galleries.find(name)
             return "gallery", await _described(entry, supply)
         from localai.inference.inspection import inspect
@@ -203,6 +207,21 @@ async def _described(entry: Entry, supply: ModelSupply) -> dict[str, Any]:
         "backend": plan.backend or said["backend"],
         "here": f"installs {plan.uri}. {plan.why}".strip(),
         "install": f"local-ai models install {entry.entry_id}",
+    }
+
+
+def _planned(plan: ModelPlan) -> dict[str, Any]:
+    """What installing from a source would bring, and why."""
+    return {
+        "name": plan.name,
+        "id": plan.uri,
+        "backend": plan.backend,
+        "size_bytes": plan.size_bytes or 0,
+        "files": [
+            {"filename": file.name, "uri": file.address, "sha256": file.sha256}
+            for file in plan.files
+        ],
+        "here": plan.why,
     }
 
 

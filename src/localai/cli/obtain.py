@@ -164,12 +164,14 @@ async def _show_bar(console: object, name: str, steps: AsyncGenerator[Step, None
 
 
 async def _show_lines(steps: AsyncGenerator[Step, None]) -> None:
+    from localai.gallery.fit import size_text
+
     told = ("", -1)
     async for step in steps:
         share = _STEPS_TOLD * step.done_bytes // step.total_bytes if step.total_bytes else 0
         if (step.text, share) != told:
             told = (step.text, share)
-            amount = f"{step.done_bytes / 1e6:.0f} of {step.total_bytes / 1e6:.0f} MB, " if step.total_bytes else ""  # fmt: skip
+            amount = f"{size_text(step.done_bytes)} of {size_text(step.total_bytes)}, " if step.total_bytes else ""  # fmt: skip
             click.echo(f"  {amount}{step.text}", err=True)
 
 
