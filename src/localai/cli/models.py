@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localai import settings as settings_table
-from localai.cli import model_install, model_search
+from localai.cli import model_install, model_search, model_upkeep
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ for _command in (
     model_search.search,
     model_search.info,
     model_search.check,
+    model_upkeep.uninstall,
+    model_upkeep.import_model,
+    model_upkeep.export_model,
+    model_upkeep.verify,
+    model_upkeep.prune,
 ):
     command.add_command(_command)
 

@@ -52,7 +52,7 @@ def plan_removal(name: str, catalog: Catalog, models_path: Path) -> Removal:
     root = models_path.resolve()
     mine = set(_own(spec, receipt, models_path))
     others = set(_others(catalog, receipts, listed, receipt, models_path))
-    inside = sorted(path for path in mine if path.resolve().is_relative_to(root))
+    inside = sorted(path for path in mine if path.parent.resolve().is_relative_to(root))
     return Removal(
         name=listed or name,
         texts=tuple(_texts(spec, receipt, catalog, models_path)),
