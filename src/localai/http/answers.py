@@ -28,6 +28,12 @@ _NOBODY = frozenset({"not_authorized"})
 _READS = frozenset({"invalid_request", "body_too_large", "body_incomplete"})
 _UPLOADS = _READS | {"file_too_large", "storage_full"}
 _DOCUMENTS = frozenset({"not_stored", "document_unreadable", "file_too_large"})
+_INSTALLS = frozenset(
+    {
+        *("source_not_found", "source_forbidden", "entry_not_found", "gallery_failed"),
+        *("download_failed", "storage_full", "checksum_mismatch", "unsupported"),
+    }
+)
 _RUNS = frozenset(
     {
         *("model_not_found", "model_disabled", "unsupported", "context_too_long", "fetch_failed"),
@@ -248,6 +254,13 @@ ANSWERS: Mapping[str, Answers] = {
     ),
     "POST /api/embed": replace(_ollama, whole=of_ollama.Vectors),
     "POST /api/embeddings": replace(_ollama, whole=of_ollama.Vector),
+    "POST /api/pull": replace(
+        _ollama, whole=of_ollama.PullLine, piece=of_ollama.PullLine, fails=_READS | _INSTALLS
+    ),
+    "POST /api/copy": replace(
+        _ollama, whole=str, fails=_READS | {"model_not_found", "spec_invalid"}
+    ),
+    "DELETE /api/delete": replace(_ollama, whole=str, fails=_READS | {"model_not_found"}),
     "POST /api/show": replace(
         _ollama, whole=of_ollama.ShownModel, fails=_READS | {"model_not_found"}
     ),

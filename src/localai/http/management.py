@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from localai.dialects import native
+from localai.dialects import native, ollama
 from localai.http.backends import BackendEndpoints
 from localai.http.galleries import GalleryEndpoints
 from localai.http.models import ModelEndpoints
+from localai.http.ollama_models import OllamaModels
 from localai.http.rows import RouteRow
 from localai.http.services import Services
 
@@ -82,6 +83,39 @@ def model_rows(services: Services) -> Iterator[RouteRow]:
     )  # fmt: skip
     for path, handler, summary, body in changing:
         yield replace(post, path=path, endpoint=ends.route(handler), summary=summary, body=body)
+
+
+def ollama_rows(services: Services) -> Iterator[RouteRow]:
+    """Installing models as Ollama's clients do it."""
+    if services.settings.disable_gallery_endpoint:
+        return
+    ends = OllamaModels(services)
+    post = RouteRow(
+        method="POST",
+        path="/api/pull",
+        endpoint=ends.route(ends.pull),
+        summary="Install a model",
+        tag="Ollama",
+        body=ollama.PullBody,
+        spell_error=ollama.error_reply,
+    )
+    yield post
+    yield replace(
+        post,
+        path="/api/copy",
+        endpoint=ends.route(ends.copy),
+        summary="Copy a model",
+        body=ollama.CopyBody,
+        media_type="text/plain",
+    )
+    yield replace(
+        post,
+        method="DELETE",
+        path="/api/delete",
+        endpoint=ends.route(ends.delete),
+        summary="Remove a model",
+        media_type="text/plain",
+    )
 
 
 def gallery_rows(services: Services) -> Iterator[RouteRow]:

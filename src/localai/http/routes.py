@@ -25,7 +25,7 @@ from localai.dialects.openai.transcriptions import TranscriptionForm
 from localai.http.audio import HearingRoute, SpeakingRoute, VadRoute
 from localai.http.files import Files
 from localai.http.generation import GenerationRoute
-from localai.http.management import backend_rows, gallery_rows, model_rows
+from localai.http.management import backend_rows, gallery_rows, model_rows, ollama_rows
 from localai.http.ollama import OllamaEmbedRoute, OllamaEndpoints, OllamaRoute
 from localai.http.one_shot import CountRoute, OneShotRoute
 from localai.http.responses import CountInputRoute, CreateRoute, GetRoute, Kept
@@ -50,6 +50,7 @@ def table(services: Services) -> tuple[RouteRow, ...]:
         *_responses(services),
         *_files(services),
         *_ollama(services),
+        *ollama_rows(services),
         *_audio(services),
         *_elevenlabs(services),
         *_ranking(services),

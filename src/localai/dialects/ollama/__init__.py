@@ -9,6 +9,13 @@ To add an endpoint: a body in `requests`, a module with its `Endpoint`, and gold
 """
 
 from localai.dialects.ollama.call import GenerationCall
+from localai.dialects.ollama.changes import (
+    CopyBody,
+    PullBody,
+    decode_copy,
+    decode_pull,
+    encode_progress,
+)
 from localai.dialects.ollama.chat import ChatEndpoint
 from localai.dialects.ollama.embeddings import EmbedCall, EmbedEndpoint
 from localai.dialects.ollama.errors import error_reply
@@ -31,6 +38,7 @@ __all__ = [
     "RUNNING",
     "SPOKEN_VERSION",
     "ChatEndpoint",
+    "CopyBody",
     "EmbedCall",
     "EmbedEndpoint",
     "GenerateEndpoint",
@@ -38,8 +46,12 @@ __all__ = [
     "LoadedModelCard",
     "ModelDetailsCard",
     "ModelFactsCard",
+    "PullBody",
     "ShowRequest",
+    "decode_copy",
+    "decode_pull",
     "decode_show",
+    "encode_progress",
     "encode_ps",
     "encode_show",
     "encode_tags",

@@ -163,6 +163,16 @@ class Version(msgspec.Struct, kw_only=True):
     version: str
 
 
+class PullLine(msgspec.Struct, kw_only=True):
+    """How far a pull is, in bytes; or the error that ended it."""
+
+    status: str | msgspec.UnsetType = msgspec.UNSET
+    digest: str | msgspec.UnsetType = msgspec.UNSET
+    total: int | msgspec.UnsetType = msgspec.UNSET
+    completed: int | msgspec.UnsetType = msgspec.UNSET
+    error: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class Error(msgspec.Struct, kw_only=True):
     """An error, as a body or as a line of a stream."""
 
