@@ -12,9 +12,9 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import dialects, measures, report, vectors
+from benchmarks import dialects, downloads, measures, report, vectors
 
-ALL = measures.ALL | dialects.ALL | vectors.ALL
+ALL = measures.ALL | dialects.ALL | vectors.ALL | downloads.ALL
 
 
 def main() -> None:

@@ -27,7 +27,14 @@ def read_templates(
     """
     digest = blake2b(repr(sorted(section.items())).encode(), digest_size=12)
 
+    known: dict[str, str | None] = {}  # most templates have no file, and ask for the same one
+
     def read(name: str) -> str | None:
+        if name not in known:
+            known[name] = read_file(name)
+        return known[name]
+
+    def read_file(name: str) -> str | None:
         path = models_path / name
         if not path.is_file() or path.stat().st_size > LARGEST_TEMPLATE_BYTES:
             return None
