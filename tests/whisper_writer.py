@@ -71,12 +71,21 @@ def write_ggml(path: Path, weights: Mapping[str, Array], words: Sequence[str], h
             file.write(name.encode() + data.tobytes())
 
 
-def write_ct2(folder: Path, weights: Mapping[str, Array], words: Sequence[str], heads: int) -> None:
-    """Write a folder for CTranslate2, which must be importable."""
+def write_ct2(
+    folder: Path,
+    weights: Mapping[str, Array],
+    words: Sequence[str],
+    heads: int,
+    looking: Sequence[tuple[int, int]] = ((0, 0),),
+) -> None:
+    """Write a folder for CTranslate2, which must be importable.
+
+    `looking` are the layers and heads of the decoder that look where a word is said.
+    """
     from ctranslate2.specs import WhisperSpec
 
-    deepest = _layers(weights, "decoder")
-    spec = WhisperSpec(_layers(weights, "encoder"), heads, deepest, heads)
+    encoder, decoder = (_layers(weights, side) for side in ("encoder", "decoder"))
+    spec = WhisperSpec(encoder, heads, decoder, heads)
     for side, layers in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         layers.position_encodings.encodings = weights[f"{side}.positional_embedding"]
         last = "encoder.ln_post" if side == "encoder" else "decoder.ln"
@@ -98,7 +107,7 @@ def write_ct2(folder: Path, weights: Mapping[str, Array], words: Sequence[str], 
     spec.register_vocabulary(vocabulary)
     spec.config.suppress_ids = []
     spec.config.suppress_ids_begin = []
-    spec.config.alignment_heads = [(deepest - 1, head) for head in range(heads)]
+    spec.config.alignment_heads = list(looking)
     spec.config.lang_ids = list(range(FIRST_LANGUAGE, FIRST_LANGUAGE + LANGUAGES))
     spec.validate()
     spec.optimize(quantization="int8")

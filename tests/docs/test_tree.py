@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("src", "tests", "benchmarks", "training", "docs", "webui", "requirements", ".ci")
+LEFT_BEHIND = {"__pycache__", ".venv", "work"}  # by Python and by training
 LARGEST_TEXT_BYTES = 1_000_000
 
 # A path that exists on one machine only; placeholders such as /path/to/models are fine.
@@ -19,9 +20,10 @@ def texts() -> Iterator[tuple[Path, str]]:
     for folder in FOLDERS:
         files += [path for path in (ROOT / folder).rglob("*") if path.is_file()]
     for path in files:
-        if path.stat().st_size <= LARGEST_TEXT_BYTES and "__pycache__" not in path.parts:
+        place = path.relative_to(ROOT)
+        if path.stat().st_size <= LARGEST_TEXT_BYTES and not LEFT_BEHIND & set(place.parts):
             try:
-                yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
+                yield place, path.read_text(encoding="utf-8")
             except UnicodeDecodeError:
                 continue  # not a text
 
