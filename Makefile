@@ -48,7 +48,7 @@ check: $(venv)/ready-dev ## Formatting, lint, types, arrows between rooms, docum
 	@$(bin)/lint-imports --no-logo > $(venv)/arrows.log || { cat $(venv)/arrows.log; exit 1; }
 	@$(quiet_engines) $(bin)/pytest -q tests/architecture tests/docs
 
-fuzz: $(venv)/ready-dev ## Send requests made from /openapi.json; make fuzz ARGS="5000 1" says how many, and the seed
+fuzz: $(venv)/ready-dev ## Send requests made from /openapi.json; make fuzz ARGS="5600 1" says how many, and the seed
 	@$(quiet_engines) $(bin)/python -W ignore -m tests.fuzz $(ARGS)
 
 bench: $(venv)/ready-dev ## Measure speed; make bench ARGS="--help" lists the measurements

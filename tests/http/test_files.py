@@ -48,7 +48,7 @@ def nothing_left(server: LiveServer) -> Iterator[None]:
     yield
     for file in server.get("/v1/files").json["data"]:
         server.request("DELETE", f"/v1/files/{file['id']}")
-    assert on_disk(server) == set()
+    wait_until(lambda: not on_disk(server), "the end of what was refused")
 
 
 @contextlib.contextmanager
@@ -241,7 +241,7 @@ def test_a_bad_form_is_refused_and_leaves_nothing(
     reply = server.post("/v1/files", body, FORM)
     assert reply.status == 400, reply.body
     assert says in reply.error["message"]
-    assert on_disk(server) == before
+    wait_until(lambda: on_disk(server) == before, "the end of what was refused")
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_what_becomes_too_large_is_refused_and_removed(server: LiveServer) -> No
             piece = bytes(MB)
         connection.sendall(b"0\r\n\r\n")
         assert read_until(connection, b"}}").startswith(b"HTTP/1.1 413")
-    assert on_disk(server) == before
+    wait_until(lambda: on_disk(server) == before, "the end of what was refused")
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(server: LiveServer) -> None:
