@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, assert_never
 
-from localai.domain.errors import InvalidRequest
+from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.generation import (
     MEDIA_MARKER,
     Completion,
@@ -177,6 +177,13 @@ def _add_tools(body: dict[str, Any], request: GenerationRequest) -> None:
     policy = request.tool_policy
     if not request.tools or policy.mode is ToolMode.NONE:
         return
+    if request.logprobs is not None:
+        raise Unsupported(
+            "llama.cpp gives no log probabilities where this model may call tools.",
+            feature="logprobs",
+            param="logprobs",
+            hint="Leave out logprobs or the tools, or send tool_choice none.",
+        )
     offered = [
         tool
         for tool in request.tools
