@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -45,8 +47,37 @@ def part(index: int, number: int, block: Block) -> Text | Reasoning | ToolCall:
 
 
 def reason(choice: Choice) -> FinishReason:
-    called = bool(choice.calls) and choice.reason is FinishReason.STOP
-    return FinishReason.TOOL_CALLS if called else choice.reason
+    """A stop sequence may have cut the last call; one that is whole is the end that counts."""
+    ends_well = choice.reason is FinishReason.STOP
+    calls = [block.text for block in choice.blocks if block.kind is BlockKind.TOOL_CALL]
+    if calls and choice.reason is FinishReason.STOP_SEQUENCE:
+        with contextlib.suppress(ValueError):
+            json.loads(calls[-1])
+            ends_well = True
+    return FinishReason.TOOL_CALLS if calls and ends_well else choice.reason
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ('{"a": 1}', FinishReason.TOOL_CALLS),
+        ('{"a": "', FinishReason.STOP_SEQUENCE),
+        ("", FinishReason.STOP_SEQUENCE),
+    ],
+)
+def test_a_stop_sequence_may_cut_a_call(arguments: str, expected: FinishReason) -> None:
+    kind = BlockKind.TOOL_CALL
+    events = check(
+        [
+            Started(1),
+            BlockStarted(0, 0, kind, "id", "f"),
+            Delta(0, 0, kind, arguments),
+            BlockEnded(0, 0, UNKNOWN),
+            ChoiceEnded(0, FinishReason.STOP_SEQUENCE, "x"),
+            Finished(Usage(1, 1)),
+        ]
+    )
+    assert fold(events).choices[0].reason is expected
 
 
 @given(answers())

@@ -102,6 +102,31 @@ def test_one_call_at_a_time(server: LiveServer, api: Api, *, streams: bool) -> N
     assert call.name == "get_weather"
 
 
+def test_one_call_in_each_of_several_answers(server: LiveServer) -> None:
+    function = {"name": "get_weather", "parameters": CITY}
+    tools = [{"type": "function", "function": function}]
+    asked = {"tools": tools, "parallel_tool_calls": False, "n": 2}
+    choices = server.say("twice", "hello", **asked).json["choices"]
+    assert [len(choice["message"]["tool_calls"]) for choice in choices] == [1, 1]
+    assert {choice["finish_reason"] for choice in choices} == {"tool_calls"}
+    refused = server.say("twice", "hello", logprobs=True, **asked)
+    assert (refused.status, refused.error["param"]) == (400, "logprobs")
+    plain = server.say("talker", "hello", logprobs=True, tool_choice="none", **asked)
+    assert plain.json["choices"][0]["logprobs"]["content"]
+
+
+@pytest.mark.parametrize("model", ["caller", "plain"])
+@pytest.mark.parametrize("stop", ["Rome", "</tool_call>"])
+def test_a_stop_text_in_a_call(server: LiveServer, model: str, stop: str) -> None:
+    """Only a call that is whole is the end that callers act upon."""
+    tools = [{"type": "function", "function": {"name": "get_weather", "parameters": CITY}}]
+    choice = server.say(model, "hello", tools=tools, stop=stop).json["choices"][0]
+    (call,) = choice["message"]["tool_calls"]
+    is_cut = stop == "Rome"
+    assert choice["finish_reason"] == ("stop" if is_cut else "tool_calls")
+    assert (call["function"]["arguments"] == '{"city": "Rome"}') is not is_cut
+
+
 @pytest.mark.covers("No call where none is wanted", "chat responses messages")
 def test_no_call(server: LiveServer, api: Api, *, streams: bool) -> None:
     heard = api.ask(server, "talker", Wish(tools=(WEATHER,), choice="none"), streams=streams)

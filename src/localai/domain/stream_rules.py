@@ -10,6 +10,7 @@ Nothing else knows these rules: workers may be wrong, encoders need not check or
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
@@ -51,6 +52,7 @@ class _ChoiceState:
     pieces: list[str] = field(default_factory=list)
     data: list[bytes] = field(default_factory=list)
     called_tool: bool = False
+    arguments: str = ""  # of the last call, which a stop sequence may have cut
     ended: bool = False
 
 
@@ -145,6 +147,7 @@ class StreamRules:
                 part = Reasoning(text=text)
             case BlockKind.TOOL_CALL:
                 state.called_tool = True
+                state.arguments = text
                 part = ToolCall(call_id=state.call_id, name=state.call_name, arguments=text)
             case BlockKind.MEDIA:
                 part = Media(kind=MediaKind.AUDIO, media_type="", data=b"".join(state.data))
@@ -156,7 +159,10 @@ class StreamRules:
         if not self._started or state.ended or state.block != _NO_BLOCK:
             raise _broken(event, "the choice has ended or has an open block")
         state.ended = True
-        if state.called_tool and event.reason is FinishReason.STOP:
+        ended_well = event.reason is FinishReason.STOP or (
+            event.reason is FinishReason.STOP_SEQUENCE and _is_json(state.arguments)
+        )
+        if state.called_tool and ended_well:
             return ChoiceEnded(event.choice, FinishReason.TOOL_CALLS, event.stop_sequence)
         return event
 
@@ -239,3 +245,12 @@ def fold(events: Iterable[Event]) -> Answer:
     for event in events:
         folding.feed(event)
     return folding.answer
+
+
+def _is_json(arguments: str) -> bool:
+    """Whether the arguments of a call are whole."""
+    try:
+        json.loads(arguments)
+    except (ValueError, RecursionError):
+        return False
+    return True

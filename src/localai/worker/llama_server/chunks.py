@@ -43,6 +43,7 @@ _NO_TOKEN = re.compile(
 )
 _UNUSED_PART = Text(text="")  # the server completes blocks itself
 _TEXT = BlockKind.TEXT
+_ENDED = frozenset({"stop", "tool_calls"})  # also when a stop sequence came, within a call or not
 _SHORT_PROMPT = 512  # tokens to evaluate; their first token comes before anybody misses the start
 
 
@@ -348,7 +349,7 @@ class Translator:
         if choice.finish_reason is not None:
             blocks.close(out)
             stop_type = choice.finish_reason
-            if verbose is not None and verbose.stop_type == "word" and stop_type == "stop":
+            if verbose is not None and verbose.stop_type == "word" and stop_type in _ENDED:
                 stop_type = "word"
             out.append(self._end(choice.index, stop_type, verbose.stopping_word if verbose else ""))
 

@@ -29,7 +29,6 @@ from localai.worker.parsers.text_filter import TextFilter
 
 MOST_STEPS: Final = 400_000  # of all patterns on one answer; a second or so at worst
 _UNUSED_PART = Text(text="")
-_ENDS_WELL: Final = frozenset({FinishReason.STOP, FinishReason.STOP_SEQUENCE})
 _MESSAGE = re.compile(rf'\s*\{{\s*"{MESSAGE}"\s*:\s*"')
 
 
@@ -161,7 +160,7 @@ class CallStream:
         if self._rules.is_required and not choice.calls and not is_cut:
             message = "The model was to call a tool, but its answer ended before the call."
             raise EngineFailed(message, hint="Try again, or use another model.")
-        if choice.calls and event.reason in _ENDS_WELL:
+        if choice.calls and event.reason is FinishReason.STOP:
             return [*out, ChoiceEnded(event.choice, FinishReason.TOOL_CALLS)]
         return [*out, event]
 
