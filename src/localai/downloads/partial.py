@@ -26,7 +26,7 @@ from localai.domain.source_errors import DownloadFailed
 from localai.downloads.names import HIDDEN
 from localai.downloads.ranges import Ranges
 
-_SAVED_EVERY_S: Final = 0.5
+_SAVED_EVERY_S: Final = 0.1
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _KEY_BYTES: Final = 16
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _WRITE_BYTES: Final = 1 << 20
 _LEAST_BYTES: Final = 1 << 14
+_WRITE_EVERY_S: Final = 0.2  # from a slow server, so that a kill costs little
 _MOST_PIECES: Final = 256  # of one write; the system takes 1024
 _MOST_RESTARTS: Final = 2
 PRIVATE_HINT: Final = "Start the server with --allow-private-fetch to fetch from the own network."
@@ -348,6 +350,7 @@ class Transfer:
         pieces: list[bytes] = []
         size = 0
         failed: Exception | None = None
+        written_s = time.monotonic()
         while failed is None:
             try:
                 data = await stream.readany()
@@ -358,13 +361,14 @@ class Transfer:
             pieces.append(data)
             size += len(data)
             is_last = not data or piece.at + size == piece.end
-            if size >= self._write_bytes or len(pieces) >= _MOST_PIECES or is_last:
+            is_due = time.monotonic() >= written_s + _WRITE_EVERY_S
+            if size >= self._write_bytes or len(pieces) >= _MOST_PIECES or is_last or is_due:
                 await in_thread(self._tools.threads, self._partial.write, piece.at, pieces)
                 self._partial.add(piece.at, piece.at + size)
                 piece.at += size
                 self._digest.wake()
                 await self._tools.limiter.pass_through(size)
-                pieces, size = [], 0
+                pieces, size, written_s = [], 0, time.monotonic()
             if is_last:
                 break
         if failed is not None:
