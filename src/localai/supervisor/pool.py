@@ -15,11 +15,10 @@ from localai.supervisor.lane import Lane, PoolSettings
 from localai.supervisor.policy import Limits, Resident, to_evict
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Mapping
 
     from localai.catalog.spec import ModelSpec
     from localai.domain.audio import AudioEvent, AudioRequest, AudioSource
-    from localai.domain.batches import Take
     from localai.domain.events import Event
     from localai.domain.generation import GenerationRequest
     from localai.domain.tasks import Task
@@ -54,8 +53,8 @@ class Pool:
         """The events of one request. Raises LocalAIError."""
         lane = self._lane(spec.name)
 
-        def begin(worker: WorkerClient, take: Take[Event]) -> Awaitable[None]:
-            return worker.generate(request, take)
+        def begin(worker: WorkerClient) -> Batches[Event]:
+            return worker.generate(request)
 
         return Batches(lambda take: lane.run(spec, begin, take, client=request.client))
 
@@ -70,8 +69,8 @@ class Pool:
         """The events of a task with sound. Raises LocalAIError."""
         lane = self._lane(spec.name)
 
-        def begin(worker: WorkerClient, take: Take[AudioEvent]) -> Awaitable[None]:
-            return worker.audio(request, source, take)
+        def begin(worker: WorkerClient) -> Batches[AudioEvent]:
+            return worker.audio(request, source)
 
         return Batches(lambda take: lane.run(spec, begin, take, client=client))
 

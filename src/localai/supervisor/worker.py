@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from localai.domain.batches import Take
+from localai.domain.batches import Batches, Take
 from localai.domain.errors import Crashed, LocalAIError, StartFailed, TimedOut
 from localai.observe.log import logger
 from localai.supervisor.fair_queue import FairQueue
@@ -34,8 +34,8 @@ _ERROR_LINES = 4
 
 Item = TypeVar("Item")
 
-# Starts a call of a worker, and hands its events to somebody.
-Begin = Callable[[WorkerClient, Take[Item]], Awaitable[None]]
+# Makes a call of a worker.
+Begin = Callable[[WorkerClient], Batches[Item]]
 
 
 class WorkerGone(Exception):
@@ -140,7 +140,7 @@ class Worker:
                 return None if pending is None else call.wait_for_reader(pending)
 
             try:
-                await begin(self._client, watched)
+                await begin(self._client).into(watched)
             except ConnectionError as error:
                 raise await self._why(error, has_begun=call.has_begun) from error
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from localai.domain.batches import Batches
 from localai.domain.errors import StartFailed, StreamRuleBroken
 from localai.domain.tasks import audio_task
 from localai.wire import codec
@@ -57,28 +58,29 @@ class WorkerClient:
         async with asyncio.timeout(timeout_s), await self._http.get("/health") as answer:
             return _read(await answer.whole(), Health)
 
-    async def generate(self, request: GenerationRequest, take: Take[Event]) -> None:
-        """Hand the worker's events to `take`, in the batches they arrive in. Cancelling hangs up.
+    def generate(self, request: GenerationRequest) -> Batches[Event]:
+        """The worker's events, in the batches they arrive in. Ending early hangs up.
 
         Raises NotReached, CutShort when the worker is gone, StreamRuleBroken.
         """
-        body = codec.encode(codec.request_to_wire(request))
-        try:
-            async with await self._http.post("/generate", body) as answer:
-                await _follow_lines(answer, codec.decode_event, take)
-        except NotHttp as error:
-            raise _no_event(error) from error
 
-    async def audio(
-        self, request: AudioRequest, source: AudioSource | None, take: Take[AudioEvent]
-    ) -> None:
+        async def deliver(take: Take[Event]) -> None:
+            body = codec.encode(codec.request_to_wire(request))
+            await _deliver(self._http.post("/generate", body), codec.decode_event, take)
+
+        return Batches(deliver)
+
+    def audio(
+        self, request: AudioRequest, source: AudioSource | None = None
+    ) -> Batches[AudioEvent]:
         """Do with a task with sound what `generate` does; `source` is its file, where it has one."""
-        path = f"/audio/{audio_task(request).value}"
-        try:
-            async with await self._http.post_pieces(path, _audio_body(request, source)) as answer:
-                await _follow_lines(answer, decode_audio_event, take)
-        except NotHttp as error:
-            raise _no_event(error) from error
+
+        async def deliver(take: Take[AudioEvent]) -> None:
+            path = f"/audio/{audio_task(request).value}"
+            asked = self._http.post_pieces(path, _audio_body(request, source))
+            await _deliver(asked, decode_audio_event, take)
+
+        return Batches(deliver)
 
     async def call(self, task: Task, request: object) -> Any:
         """The result of a one-shot task. Raises the worker's own error, NotReached, CutShort."""
@@ -99,9 +101,10 @@ class WorkerClient:
                 return
 
 
-async def _follow_lines(answer: Answer, decode: Callable[[bytes], Item], take: Take[Item]) -> None:
+async def _deliver(
+    asked: Awaitable[Answer], decode: Callable[[bytes], Item], take: Take[Item]
+) -> None:
     """Hand the events of an answer to `take`. Raises StreamRuleBroken for one that has others."""
-    await _check_status(answer)
     rest = b""
 
     def read(piece: bytes) -> Awaitable[None] | None:
@@ -115,7 +118,12 @@ async def _follow_lines(answer: Answer, decode: Callable[[bytes], Item], take: T
             raise _no_event(error) from error
         return take(events)
 
-    await answer.follow(read)
+    try:
+        async with await asked as answer:
+            await _check_status(answer)
+            await answer.follow(read)
+    except NotHttp as error:
+        raise _no_event(error) from error
 
 
 def _no_event(error: Exception) -> StreamRuleBroken:
