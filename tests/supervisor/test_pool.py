@@ -62,7 +62,7 @@ def has_begun(pool: Pool, calls: int, name: str = "m") -> bool:
     lane = pool.lanes.get(name)
     if lane is None or lane.worker is None or lane.running != calls:
         return False
-    return all(call.has_begun for call in lane.worker._calls)  # noqa: SLF001 - nobody else needs to know
+    return all(call.has_begun for call in lane.worker._calls)
 
 
 def with_pool(
