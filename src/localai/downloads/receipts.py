@@ -121,7 +121,7 @@ class Placing(msgspec.Struct, frozen=True, kw_only=True):
             (quarantine / part).with_suffix(".json").unlink(missing_ok=True)
         for name in sorted(self.texts, key=lambda text: text.endswith(_YAML)):
             target = place(models_path, name)
-            new = note.with_suffix(".new")
+            new = note.with_suffix(f".{os.getpid()}.new")  # another process may do the same
             new.write_text(self.texts[name])
             new.replace(target)
         Receipts(models_path).write(self.receipt)
@@ -146,7 +146,7 @@ def finish_placing(models_path: Path) -> tuple[str, ...]:
 def write_json(path: Path, value: msgspec.Struct) -> None:
     """Replace a file in one step, after its content is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".json.new")
+    new = path.with_suffix(f".{os.getpid()}.new")
     with new.open("wb") as file:
         file.write(msgspec.json.encode(value))
         file.flush()

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from localai.domain.errors import InvalidRequest
+from localai.domain.errors import InvalidRequest, LocalAIError
 from localai.domain.jobs import Step
 from localai.downloads.names import safe_name
 from localai.downloads.removal import plan_removal, remove
+from localai.observe.log import logger
 
 if TYPE_CHECKING:
     from localai.domain.downloads import ModelPlan
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from localai.inference.library import Library
     from localai.supervisor.pool import Pool
 
+_log = logger(__name__)
 KIND: Final = "model"
 
 
@@ -56,7 +58,10 @@ class ModelJobs:
 
     async def recover(self) -> None:
         """Put in place what an earlier process had fetched whole, and go on with its jobs."""
-        await asyncio.to_thread(self._installer.recover)
+        try:
+            await asyncio.to_thread(self._installer.recover)
+        except (OSError, LocalAIError) as error:  # the server starts all the same
+            _log.error("What was downloaded cannot be put in place: %s", error)
         await self._jobs.recover()
 
     async def install(self, request: Mapping[str, Any]) -> Job:
