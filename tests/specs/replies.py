@@ -109,6 +109,7 @@ UNPUBLISHED: Mapping[str, str] = {
     "POST /v1/edits": "OpenAI took it back, and its description with it",
     "DELETE /v1/responses/{response_id}": "OpenAI's description has no schema for it",
     "POST /api/embeddings": "Ollama's description has only the newer form",
+    "POST /api/pull": "what we keep of Ollama's description leaves its downloads out",
     "POST /tts": "LocalAI's own",
     "POST /v1/vad": "LocalAI's own",
     "GET /v1/audio/voices": "nobody's in particular",
@@ -117,7 +118,7 @@ UNPUBLISHED: Mapping[str, str] = {
 }
 
 
-OURS = {"Tokens", "Backends", "System", "ElevenLabs"}
+OURS = {"Tokens", "Backends", "Galleries", "Models", "System", "ElevenLabs"}
 """Tags of operations that are LocalAI's or our own, and of an API that has no free description."""
 
 

@@ -127,7 +127,7 @@ def check(message: Message, wanted: Wanted) -> None:
                 pytest.fail(other)
     ids = [block.id for block in message.content if block.type == "tool_use"]
     assert len(set(ids)) == len(ids)
-    called = choice.calls and choice.reason is FinishReason.STOP
+    called = choice.calls and choice.reason in {FinishReason.STOP, FinishReason.STOP_SEQUENCE}
     assert message.stop_reason == ("tool_use" if called else REASONS[choice.reason])
     assert message.stop_sequence is None
     usage, counted = message.usage, wanted.usage
