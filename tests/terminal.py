@@ -13,9 +13,11 @@ from pathlib import Path
 
 from tests.live import PATIENCE_S, clean_environment
 
-# A program in a session of its own has to take its terminal first.
+# A program in a session of its own has to take its terminal first, and to hear Ctrl-C, as a shell
+# has it: what starts the tests in the background may have switched that off.
 _OWN_TERMINAL = (
-    "import fcntl, runpy, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "import fcntl, runpy, signal, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "
     "runpy.run_module('localai', run_name='__main__')"
 )
 

@@ -120,7 +120,7 @@ def test_thoughts(kind: str) -> None:
 
 
 def test_a_picture(kind: str) -> None:
-    agent = Agent(KINDS[kind]("seer"), model_settings={"max_tokens": 8})
+    agent = Agent(KINDS[kind]("seer"), model_settings={"max_tokens": 32})
     image = BinaryContent(base64.b64decode(PICTURE), media_type="image/png")
     assert agent.run_sync([SAY, image]).usage.input_tokens > agent.run_sync(SAY).usage.input_tokens
 
