@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from localai.worker.http_server import Exchange
 
-_TOGETHER_S = 0.004
+_TOGETHER_S = 0.008  # half of what a screen needs for a picture
 
 
 class Senders:
