@@ -7,34 +7,20 @@ Devices   cpu, cuda, cuda.N (`main_gpu`)        Precision  that of the file; `f1
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from localai.domain.errors import SpecInvalid, Unsupported
-from localai.domain.vectors import (
-    DetokenizeRequest,
-    Embeddings,
-    EmbedRequest,
-    PlainAnswer,
-    TokenCount,
-    TokenizeRequest,
-    Tokens,
-)
-from localai.wire.functions import FunctionSettings, function_settings
+from localai.domain.errors import SpecInvalid
+from localai.wire.functions import function_settings
 from localai.wire.messages import LoadRequest, ModelFacts
+from localai.worker.hf.text_or_vectors import TextOrVectors, embedding, writing
 from localai.worker.hub import check_weights, failing_as, model_folder
 from localai.worker.options import read_options
 from localai.worker.runtime import in_thread
-from localai.worker.token_limits import text_limit
 from localai.worker.torch_device import choose_device
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
-
-    from localai.domain.events import Event
-    from localai.domain.generation import GenerationRequest
     from localai.worker.hf.encoder import Encoder
     from localai.worker.hf.text_model import TextModel
 
@@ -69,15 +55,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     batch_tokens: int = 0
 
 
-class Backend:
+class Backend(TextOrVectors):
     """A model of transformers on PyTorch."""
 
-    def __init__(
-        self, facts: ModelFacts, *, text: TextModel | None = None, encoder: Encoder | None = None
-    ) -> None:
-        self._facts = facts
-        self._text = text
-        self._encoder = encoder
+    to_write = "Leave `embeddings` out of its model file, and set `type: AutoModelForCausalLM`."
+    to_embed = "Set `embeddings: true` in its model file."
 
     @classmethod
     async def load(cls, request: LoadRequest) -> Self:
@@ -90,53 +72,6 @@ class Backend:
             raise SpecInvalid(message)
         facts, text, encoder = await in_thread(_load, request, options)
         return cls(facts, text=text, encoder=encoder)
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What is known of the model."""
-        return self._facts
-
-    async def close(self) -> None:
-        """Free the weights, after what is being computed."""
-        if self._encoder is not None:
-            await self._encoder.close()
-        self._text = self._encoder = None
-        gc.collect()
-
-    def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
-        """Answer as events."""
-        return self._generator().generate(request)
-
-    async def count(self, request: GenerationRequest) -> TokenCount:
-        """The size of the prompt."""
-        return await self._generator().count(request)
-
-    async def tokenize(self, request: TokenizeRequest) -> Tokens:
-        """The token ids of a text."""
-        return await self._generator().tokenize(request)
-
-    async def detokenize(self, request: DetokenizeRequest) -> PlainAnswer:
-        """The text of token ids."""
-        return await self._generator().detokenize(request)
-
-    async def embed(self, request: EmbedRequest) -> Embeddings:
-        """One L2-normalized vector per input, pooled as the model's files say, else the mean."""
-        if self._encoder is None:
-            raise Unsupported(
-                "This model was loaded to generate text.",
-                feature="embed",
-                hint="Set `embeddings: true` in its model file.",
-            )
-        return await self._encoder.embed(request)
-
-    def _generator(self) -> TextModel:
-        if self._text is None:
-            raise Unsupported(
-                "This model was loaded for embeddings.",
-                feature="generate",
-                hint="Leave `embeddings` out of its model file, and set `type: AutoModelForCausalLM`.",
-            )
-        return self._text
 
 
 def _load(
@@ -170,45 +105,11 @@ def _load(
     facts = ModelFacts(device=device.why, warnings=warnings)
     if generates:
         functions = function_settings(request.settings)
-        known, text = _writing(model, tokenizer, facts, functions, options)
+        known, text = writing(model, tokenizer, facts, functions, options)
         return known, text, None
-    known, encoder = _embedding(model, tokenizer, facts, pooling, options)
-    return known, None, encoder
-
-
-def _writing(
-    model: Any, tokenizer: Any, facts: ModelFacts, functions: FunctionSettings, options: Options
-) -> tuple[ModelFacts, TextModel]:
-    from localai.worker.hf.text_model import TextModel, context_size_of
-
-    size = context_size_of(model.config, options.context_size)
-    known = msgspec.structs.replace(
-        facts,
-        context_size=size,
-        slots=options.parallel,
-        has_chat_template=bool(getattr(tokenizer, "chat_template", None)),
-    )
-    slots = options.parallel
-    text = TextModel(model, tokenizer, context_size=size, slots=slots, functions=functions)
-    return known, text
-
-
-def _embedding(
-    model: Any, tokenizer: Any, facts: ModelFacts, pooling: str, options: Options
-) -> tuple[ModelFacts, Encoder]:
-    from localai.worker.hf.encoder import SLOTS, Encoder
-
-    limit = text_limit(tokenizer, model.config, options.context_size)
     most = options.batch_tokens or _BATCH_TOKENS[model.device.type == "cpu"]
-    encoder = Encoder(
-        model,
-        tokenizer,
-        limit=limit,
-        pooling=pooling,
-        truncates=options.truncate,
-        batch_tokens=most,
-    )
-    return msgspec.structs.replace(facts, context_size=limit, slots=SLOTS), encoder
+    known, encoder = embedding(model, tokenizer, facts, options, pooling=pooling, batch_tokens=most)
+    return known, None, encoder
 
 
 def _model_class(transformers: Any, options: Options, config: Any) -> tuple[Any, bool]:

@@ -9,7 +9,6 @@ Precision the fastest that the device computes in, or `precision`
 from __future__ import annotations
 
 import copy
-import gc
 import os
 import queue
 import shutil
@@ -18,29 +17,16 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from localai.domain.errors import SpecInvalid, Unsupported
-from localai.domain.vectors import (
-    DetokenizeRequest,
-    Embeddings,
-    EmbedRequest,
-    PlainAnswer,
-    TokenCount,
-    TokenizeRequest,
-    Tokens,
-)
-from localai.wire.functions import FunctionSettings, function_settings
+from localai.domain.errors import SpecInvalid
+from localai.wire.functions import function_settings
 from localai.wire.messages import LoadRequest, ModelFacts
+from localai.worker.hf.text_or_vectors import TextOrVectors, embedding, writing
 from localai.worker.hub import check_weights, failing_as, model_folder, read_json
 from localai.worker.openvino_device import OpenVinoDevice, choose_device
 from localai.worker.options import read_options
 from localai.worker.runtime import in_thread
-from localai.worker.token_limits import text_limit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
-
-    from localai.domain.events import Event
-    from localai.domain.generation import GenerationRequest
     from localai.worker.hf.encoder import Encoder
     from localai.worker.hf.text_model import TextModel
 
@@ -82,15 +68,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     batch_tokens: int = _BATCH_TOKENS
 
 
-class Backend:
+class Backend(TextOrVectors):
     """A model on OpenVINO: one that writes, or one that embeds."""
 
-    def __init__(
-        self, facts: ModelFacts, *, text: TextModel | None = None, encoder: Encoder | None = None
-    ) -> None:
-        self._facts = facts
-        self._text = text
-        self._encoder = encoder
+    to_write = f"Set `type: {_TEXT}` in its model file."
+    to_embed = f"Set `type: {_VECTORS}` in its model file."
 
     @classmethod
     async def load(cls, request: LoadRequest) -> Self:
@@ -106,53 +88,6 @@ class Backend:
                 raise SpecInvalid(message)
         facts, text, encoder = await in_thread(_load, request, options)
         return cls(facts, text=text, encoder=encoder)
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What is known of the model."""
-        return self._facts
-
-    async def close(self) -> None:
-        """Free the weights, after what is being computed."""
-        if self._encoder is not None:
-            await self._encoder.close()
-        self._text = self._encoder = None
-        gc.collect()
-
-    def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
-        """Answer as events."""
-        return self._writer().generate(request)
-
-    async def count(self, request: GenerationRequest) -> TokenCount:
-        """The size of the prompt."""
-        return await self._writer().count(request)
-
-    async def tokenize(self, request: TokenizeRequest) -> Tokens:
-        """The token ids of a text."""
-        return await self._writer().tokenize(request)
-
-    async def detokenize(self, request: DetokenizeRequest) -> PlainAnswer:
-        """The text of token ids."""
-        return await self._writer().detokenize(request)
-
-    async def embed(self, request: EmbedRequest) -> Embeddings:
-        """One L2-normalized vector per input, pooled as the model's files say, else the mean."""
-        if self._encoder is None:
-            raise Unsupported(
-                "This model was loaded to generate text.",
-                feature="embed",
-                hint=f"Set `type: {_VECTORS}` in its model file.",
-            )
-        return await self._encoder.embed(request)
-
-    def _writer(self) -> TextModel:
-        if self._text is None:
-            raise Unsupported(
-                "This model was loaded for embeddings.",
-                feature="generate",
-                hint=f"Set `type: {_TEXT}` in its model file.",
-            )
-        return self._text
 
 
 class _Twins:
@@ -222,9 +157,11 @@ def _load(
     facts = ModelFacts(device=device.said(model.request), warnings=warnings)
     if generates:
         functions = function_settings(request.settings)
-        known, text = _writing(model, tokenizer, facts, functions, options)
+        known, text = writing(_Twins(model, options.parallel), tokenizer, facts, functions, options)
         return known, text, None
-    known, encoder = _embedding(model, tokenizer, facts, pooling, options)
+    known, encoder = embedding(
+        model, tokenizer, facts, options, pooling=pooling, batch_tokens=options.batch_tokens
+    )
     return known, None, encoder
 
 
@@ -236,40 +173,6 @@ def _generates(folder: Path, options: Options) -> bool:
         return False
     architecture = str((read_json(folder / "config.json").get("architectures") or [""])[0])
     return architecture.endswith(_GENERATORS)
-
-
-def _writing(
-    model: Any, tokenizer: Any, facts: ModelFacts, functions: FunctionSettings, options: Options
-) -> tuple[ModelFacts, TextModel]:
-    from localai.worker.hf.text_model import TextModel, context_size_of
-
-    size = context_size_of(model.config, options.context_size)
-    known = msgspec.structs.replace(
-        facts,
-        context_size=size,
-        slots=options.parallel,
-        has_chat_template=bool(getattr(tokenizer, "chat_template", None)),
-    )
-    twins, slots = _Twins(model, options.parallel), options.parallel
-    text = TextModel(twins, tokenizer, context_size=size, slots=slots, functions=functions)
-    return known, text
-
-
-def _embedding(
-    model: Any, tokenizer: Any, facts: ModelFacts, pooling: str, options: Options
-) -> tuple[ModelFacts, Encoder]:
-    from localai.worker.hf.encoder import SLOTS, Encoder
-
-    limit = text_limit(tokenizer, model.config, options.context_size)
-    encoder = Encoder(
-        model,
-        tokenizer,
-        limit=limit,
-        pooling=pooling,
-        truncates=options.truncate,
-        batch_tokens=options.batch_tokens,
-    )
-    return msgspec.structs.replace(facts, context_size=limit, slots=SLOTS), encoder
 
 
 def _engine_settings(options: Options, device: OpenVinoDevice) -> dict[str, str]:
