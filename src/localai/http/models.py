@@ -9,9 +9,10 @@ import msgspec
 from starlette.responses import Response
 
 from localai.dialects import native
-from localai.domain.errors import InvalidRequest, JobNotFound, LocalAIError, SpecInvalid
+from localai.domain.errors import InvalidRequest, JobNotFound, SpecInvalid
 from localai.downloads import model_files
-from localai.http.body import MEGABYTE, HungUp, read_body
+from localai.http.answering import answering
+from localai.http.body import MEGABYTE, read_body
 from localai.inference.model_jobs import KIND, check_model_name
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from localai.domain.jobs import Job
     from localai.http.services import Services
-
-_BAD_REQUEST = 400
 
 
 class ModelEndpoints:
@@ -37,18 +36,13 @@ class ModelEndpoints:
     ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """A route's endpoint: whatever our errors say becomes the answer."""
 
-        async def answer(request: Request) -> Response:
+        async def checked(request: Request) -> Response:
             try:
                 return await handler(request)
-            except HungUp:
-                return Response(status_code=_BAD_REQUEST)
             except SpecInvalid as error:  # the caller's own text, not the operator's
-                wrong = InvalidRequest(error.message, hint=error.hint)
-                return self._services.error_response(request.scope, wrong)
-            except LocalAIError as error:
-                return self._services.error_response(request.scope, error)
+                raise InvalidRequest(error.message, hint=error.hint) from error
 
-        return answer
+        return answering(self._services, checked)
 
     async def apply(self, request: Request) -> Response:
         """Install a model, as a job."""

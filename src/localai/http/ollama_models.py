@@ -9,9 +9,10 @@ import yaml
 from starlette.responses import Response, StreamingResponse
 
 from localai.dialects import ollama
-from localai.domain.errors import InvalidRequest, LocalAIError
+from localai.domain.errors import InvalidRequest
 from localai.downloads import model_files
-from localai.http.body import MEGABYTE, HungUp, read_body
+from localai.http.answering import answering
+from localai.http.body import MEGABYTE, read_body
 from localai.inference.model_jobs import check_model_name
 from localai.sources import is_written_as_source
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from localai.domain.jobs import Job
     from localai.http.services import Services
 
-_BAD_REQUEST = 400
+
 _TICK_S = 0.2
 _NDJSON = "application/x-ndjson"
 
@@ -39,16 +40,7 @@ class OllamaModels:
         self, handler: Callable[[Request], Awaitable[Response]]
     ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """A route's endpoint: whatever our errors say becomes the answer."""
-
-        async def answer(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except HungUp:
-                return Response(status_code=_BAD_REQUEST)
-            except LocalAIError as error:
-                return self._services.error_response(request.scope, error, ollama.error_reply)
-
-        return answer
+        return answering(self._services, handler, ollama.error_reply)
 
     async def pull(self, request: Request) -> Response:
         """Install a model: of a gallery, from where its name says, else of Ollama's registry.
