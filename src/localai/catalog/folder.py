@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,15 @@ STARTER_TEMPERATURE: Final = 0.7
 _SUFFIXES: Final = frozenset({".gguf", *LOOSE})
 _FOLDERS: Final = "/"  # stands for folders where files stand under their suffix
 TOP_ONLY: Final = frozenset({".yaml", ".yml"})  # model files of sub-folders are somebody else's
+
+# What a revision stands for: all that a spec says, but not where and when that was written.
+_SAID: Final = attrgetter(
+    *(
+        field.name
+        for field in fields(ModelSpec)
+        if field.name not in {"created_unix_s", "origin", "revision", "templates"}
+    )
+)
 
 # Files beside the weights that belong to a spec; a change of theirs is a change of the model.
 FILE_SETTINGS: Final = ("mmproj", "draft_model", "lora_adapter", "lora_adapters")
@@ -183,9 +193,8 @@ class ModelFolder:
         known = self._read.get(name)
         if known is not None and known[0] == stamp:
             return known
-        models = read_yaml(Path(name), models_path=self.path)
-        specs = tuple(replace(spec, created_unix_s=_seconds(stamp)) for spec in models.specs)
-        return stamp, replace(models, specs=specs)
+        models = read_yaml(Path(name), models_path=self.path, created_unix_s=_seconds(stamp))
+        return stamp, models
 
     def _with_revision(self, spec: ModelSpec, weights: dict[str, Stamp]) -> ModelSpec:
         """Add the revision: a hash of what the spec says and of its files' stamps."""
@@ -197,7 +206,7 @@ class ModelFolder:
         known = self._revised.get(spec.name)
         if known is not None and known[0] is spec and known[1] == stamps:
             return known[2]
-        said = repr((replace(spec, created_unix_s=0, origin=""), stamps))
+        said = repr((_SAID(spec), stamps))
         digest = blake2b(said.encode(errors="surrogateescape"), digest_size=12)
         revised = replace(spec, revision=digest.hexdigest())
         self._revised[spec.name] = (spec, stamps, revised)
@@ -320,7 +329,7 @@ def _seconds(stamp: Stamp) -> int:
 
 def _stamp(name: str) -> Stamp | None:
     with suppress(OSError, ValueError):
-        found = Path(name).stat()
+        found = os.stat(name)  # noqa: PTH116 - of ten thousand names, and a Path costs more than the question
         return (found.st_mtime_ns, found.st_size, found.st_ino)
     return None
 

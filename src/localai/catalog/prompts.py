@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 from localai.catalog.gotemplate import GoTemplateError, Record, Template, parse
@@ -31,7 +30,7 @@ CALLS_ROLE: Final = "assistant_function_call"
 """The key of `roles` for messages of the assistant that hold calls."""
 
 _KEYS: Final = ("chat", "chat_message", "completion", "edit", "function", "multimodal")
-_SUFFIX: Final = ".tmpl"
+SUFFIX: Final = ".tmpl"
 _LONGEST_STEM: Final = 250  # a name of a file has at most 255 bytes
 _HINT: Final = (
     "Correct the template in the model file, or set `template.use_tokenizer_template: true` "
@@ -127,18 +126,21 @@ def _source(key: str, written: str, model_file: str, read: Read) -> tuple[str, s
         return name, written or None
     has_file_of_model = key != "chat_message"
     stem = written or (model_file if has_file_of_model else "")
-    if _may_be_file(stem) and (text := read(stem + _SUFFIX)) is not None:
-        return f"{name} ({stem}{_SUFFIX})", text
+    if may_be_file(stem) and (text := read(stem + SUFFIX)) is not None:
+        return f"{name} ({stem}{SUFFIX})", text
     return name, written or None
 
 
-def _may_be_file(stem: str) -> bool:
+def may_be_file(stem: str) -> bool:
     """Say whether a text can be the name of a file inside the models folder."""
     if not stem.strip() or not stem.isprintable() or "{{" in stem or "\\" in stem:
         return False
-    path = PurePosixPath(stem)
-    inside = not path.is_absolute() and ".." not in path.parts
-    return inside and len(path.name.encode("utf-8", "replace")) <= _LONGEST_STEM
+    if stem.startswith("/"):
+        return False
+    return all(
+        part != ".." and len(part.encode("utf-8", "replace")) <= _LONGEST_STEM
+        for part in stem.split("/")
+    )
 
 
 def _problem(name: str, error: GoTemplateError, origin: str) -> str:

@@ -7,6 +7,7 @@ no spec, but never keeps the others from being read.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -39,9 +40,9 @@ class YamlModels:
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def read_yaml(path: Path, *, models_path: Path) -> YamlModels:
+def read_yaml(path: Path, *, models_path: Path, created_unix_s: int = 0) -> YamlModels:
     """Read the model entries of a YAML file. Never raises: what is wrong is in `problems`."""
-    shown = str(path.relative_to(models_path) if path.is_relative_to(models_path) else path)
+    shown = str(path).removeprefix(f"{models_path}{os.sep}")
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE_BYTES + 1)
@@ -57,14 +58,14 @@ def read_yaml(path: Path, *, models_path: Path) -> YamlModels:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return _refused(f"{shown}:{line}: this is not UTF-8 text; save the file as UTF-8.")
-    return parse_yaml(text, shown=shown, models_path=models_path)
+    return parse_yaml(text, shown=shown, models_path=models_path, created_unix_s=created_unix_s)
 
 
 def _refused(problem: str) -> YamlModels:
     return YamlModels(problems=(problem,))
 
 
-def parse_yaml(text: str, *, shown: str, models_path: Path) -> YamlModels:
+def parse_yaml(text: str, *, shown: str, models_path: Path, created_unix_s: int = 0) -> YamlModels:
     """Read the model entries of a YAML text; `shown` is what problems call its file."""
     specs: list[ModelSpec] = []
     problems: list[str] = []
@@ -73,7 +74,7 @@ def parse_yaml(text: str, *, shown: str, models_path: Path) -> YamlModels:
     try:
         for document in documents(text):
             for node in _entries(document):
-                entry = _Entry(shown, models_path)
+                entry = _Entry(shown, models_path, created_unix_s)
                 spec = entry.read(node)
                 problems += entry.problems
                 warnings += entry.warnings
@@ -101,12 +102,13 @@ def _entries(document: Node) -> list[Node]:
 class _Entry:
     """Reads one model's mapping, collecting everything that is wrong with it."""
 
-    def __init__(self, shown: str, models_path: Path) -> None:
+    def __init__(self, shown: str, models_path: Path, created_unix_s: int) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self.name = ""
         self._shown = shown
         self._models_path = models_path
+        self._created_unix_s = created_unix_s
         self._spec: dict[str, Any] = {}
         self._sampling: dict[str, Any] = {}
         self._settings: dict[str, Any] = {}
@@ -156,6 +158,7 @@ class _Entry:
             templates=templates,
             templates_digest=digest,
             edits=OutputEdits(**self._edits) if any(self._edits.values()) else None,
+            created_unix_s=self._created_unix_s,
             origin=origin,
         )
 
@@ -168,14 +171,14 @@ class _Entry:
                 if "alias" not in self._spec:
                     self._problem(node.line, "name", f"{bad} Set `parameters.model`.")
                 return None
-        return Path(self._local(written)) if written else None
+        return self._local(written) if written else None
 
-    def _local(self, written: str) -> str:
+    def _local(self, written: str) -> Path:
         """Give the absolute path of a file named in YAML; an address is stored by its last part."""
         if values.is_address(written):
             path = urlsplit(written).path or written
             written = unquote(PurePosixPath(path).name).partition("@")[0] or "model"
-        return str(self._models_path / written)
+        return self._models_path / written
 
     def _walk(self, node: MappingNode, keys: Mapping[str, Key | Section], prefix: str) -> None:
         for name, line in node.repeated:
@@ -235,9 +238,9 @@ class _Entry:
     def _store(self, key: Key, value: Any) -> None:
         if key.is_file:
             value = (
-                self._local(value)
+                str(self._local(value))
                 if isinstance(value, str)
-                else tuple(self._local(name) for name in value)
+                else tuple(str(self._local(name)) for name in value)
             )
         if key.place is Place.SAMPLING:
             self._sampling[key.name] = value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
-from localai.catalog.prompts import PromptTemplates, prompt_templates
+from localai.catalog.prompts import SUFFIX, PromptTemplates, may_be_file, prompt_templates
 
 LARGEST_TEMPLATE_BYTES: Final = 1_000_000
 
@@ -26,7 +28,6 @@ def read_templates(
     `model_file` is `parameters.model`. Never raises: see `PromptTemplates.problems`.
     """
     digest = blake2b(repr(sorted(section.items())).encode(), digest_size=12)
-
     known: dict[str, str | None] = {}  # most templates have no file, and ask for the same one
 
     def read(name: str) -> str | None:
@@ -35,13 +36,19 @@ def read_templates(
         return known[name]
 
     def read_file(name: str) -> str | None:
-        path = models_path / name
-        if not path.is_file() or path.stat().st_size > LARGEST_TEMPLATE_BYTES:
+        path = f"{models_path}{os.sep}{name}"
+        try:
+            found = os.stat(path)  # noqa: PTH116 - mostly there is none, and a Path costs more than the question
+        except (OSError, ValueError):
             return None
-        text = path.read_text(errors="replace")
+        if not S_ISREG(found.st_mode) or found.st_size > LARGEST_TEMPLATE_BYTES:
+            return None
+        text = Path(path).read_text(errors="replace")
         digest.update(text.encode())
         return text
 
+    if not section and (not may_be_file(model_file) or read(model_file + SUFFIX) is None):
+        return None, ""
     templates = prompt_templates(
         {key: value for key, value in section.items() if key != "roles"},
         model_file=model_file,

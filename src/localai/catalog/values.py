@@ -18,6 +18,7 @@ Reader = Callable[[Node], Any]
 
 YES = frozenset({"true", "yes", "on", "y", "1"})
 NO = frozenset({"false", "no", "off", "n", "0"})
+_LEADS_ON = frozenset("/\\:")  # without these a name is that of a file in the folder itself
 
 
 class BadValue(Exception):
@@ -176,6 +177,8 @@ def file(node: Node) -> str:
     written = text(node)
     if "\0" in written or "\n" in written:
         raise BadValue("a file name holds no line breaks or zero bytes.")
+    if _LEADS_ON.isdisjoint(written) and written != "..":
+        return written
     if is_address(written):
         return written
     posix, windows = PurePosixPath(written), PureWindowsPath(written)

@@ -113,13 +113,16 @@ def _sentence(error: yaml.MarkedYAMLError) -> str:
 def _documents(text: str) -> Iterator[Node]:
     builder = _Builder()
     for event in yaml.parse(text, Loader=Loader):
-        if isinstance(event, yaml.DocumentStartEvent):
+        kind = type(event)
+        if kind is yaml.DocumentStartEvent:
             builder = _Builder()
-        elif isinstance(event, yaml.DocumentEndEvent):
-            if builder.root is not None:
-                yield builder.root
-        else:
+        elif kind is not yaml.DocumentEndEvent:
             builder.feed(event)
+        elif builder.root is not None:
+            yield builder.root
+
+
+_ENDS: Final = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 
 
 class _Builder:
@@ -131,23 +134,21 @@ class _Builder:
         self._anchors: dict[str, Node] = {}
         self._names: list[str | None] = []  # anchors of the open collections
 
-    def feed(self, event: yaml.Event) -> None:
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        match event:
-            case yaml.ScalarEvent():
-                scalar = Scalar(event.value, line, is_plain=event.implicit[0])
-                self._anchor(event.anchor, scalar)
-                self._add(scalar, line)
-            case yaml.AliasEvent():
-                self._add(self._aliased(event.anchor, line), line)
-            case yaml.SequenceStartEvent():
-                self._start(Sequence(line), event.anchor)
-            case yaml.MappingStartEvent():
-                self._start(Mapping(line), event.anchor)
-            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                self._end()
-            case _:
-                pass
+    def feed(self, event: Any) -> None:
+        kind = type(event)  # the parser makes no others; a folder of model files has 100,000s
+        line = event.start_mark.line + 1
+        if kind is yaml.ScalarEvent:
+            scalar = Scalar(event.value, line, is_plain=event.implicit[0])
+            self._anchor(event.anchor, scalar)
+            self._add(scalar, line)
+        elif kind is yaml.MappingStartEvent:
+            self._start(Mapping(line), event.anchor)
+        elif kind is yaml.SequenceStartEvent:
+            self._start(Sequence(line), event.anchor)
+        elif kind in _ENDS:
+            self._end()
+        elif kind is yaml.AliasEvent:
+            self._add(self._aliased(event.anchor, line), line)
 
     def _anchor(self, name: str | None, node: Node) -> None:
         if name is not None:
