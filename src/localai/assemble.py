@@ -17,6 +17,7 @@ from localai.catalog.folder import ModelFolder
 from localai.dialects.openai import error_reply
 from localai.dialects.openresponses import ResponsesSpelling
 from localai.documents import DocumentReader
+from localai.downloads.blobs import Blobs
 from localai.downloads.download import Downloader
 from localai.downloads.install import Installer
 from localai.downloads.settings import DownloadSettings
@@ -29,6 +30,7 @@ from localai.inference.autoload import Autoload
 from localai.inference.generate import generate
 from localai.inference.jobs import Jobs
 from localai.inference.library import Library
+from localai.inference.model_creation import ModelCreation
 from localai.inference.model_jobs import ModelJobs
 from localai.inference.responses import Responses
 from localai.inference.responses_conversations import Conversations
@@ -228,6 +230,11 @@ def build_services(settings: ServerSettings) -> Services:
         supply=supply,
         autoload=autoload,
         jobs=jobs,
+        creation=ModelCreation(
+            library,
+            Blobs(installer.models_path, settings.model_upload_limit * 1_000_000),
+            installer.models_path,
+        ),
         models=ModelJobs(jobs, supply.planner, installer, library, pool),
         files=files,
         documents=DocumentReader(environment=_for_programs()),

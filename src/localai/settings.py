@@ -116,6 +116,9 @@ class ServerSettings:
     file_limit: int = _setting(
         "Largest file that may be uploaded to be kept, in megabytes.",
         512, kind="number", group="models")  # fmt: skip
+    model_upload_limit: int = _setting(
+        "Largest file that may be uploaded for a model, in megabytes.",
+        100_000, kind="number", group="models")  # fmt: skip
     files_ttl: float = _setting(
         "How long uploaded files are kept that do not say it themselves, for example 720h; 0 means until they are deleted.",
         0.0, kind="duration", group="models")  # fmt: skip
@@ -321,7 +324,7 @@ def _check(settings: ServerSettings) -> None:
         raise SettingInvalid(message)
     for name, least in (("threads", 1), ("context_size", -1), ("parallel", 1), ("upload_limit", 1), ("file_limit", 1),
                         ("max_queued_requests", 1), ("max_active_backends", 0), ("download_limit", 0),
-                        ("download_connections", 1)):  # fmt: skip
+                        ("download_connections", 1), ("model_upload_limit", 1)):  # fmt: skip
         value = getattr(settings, name)
         if value is not None and value < least:
             message = f"--{name.replace('_', '-')} is {value}; it must be at least {least}."

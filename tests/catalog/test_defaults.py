@@ -81,6 +81,17 @@ def test_the_system_prompt_goes_first_unless_there_is_one() -> None:
         assert with_defaults(replace(CHAT, prompt=own), spec).prompt is own
 
 
+def test_a_model_begins_its_conversations() -> None:
+    given = (("user", "Hi"), ("assistant", "Ahoy!"))
+    begun = (Message(role=Role.USER, parts=(Text(text="Hi"),)), Message(role=Role.ASSISTANT, parts=(Text(text="Ahoy!"),)))  # fmt: skip
+    spec = ModelSpec(name="m", system_prompt="Be brief.", messages=given)
+    system = Message(role=Role.SYSTEM, parts=(Text(text="Be brief."),))
+    assert with_defaults(CHAT, spec).prompt == Chat(messages=(system, *begun, USER))
+    own = Message(role=Role.SYSTEM, parts=(Text(text="Be long."),))
+    asked = replace(CHAT, prompt=Chat(messages=(own, USER)))
+    assert with_defaults(asked, spec).prompt == Chat(messages=(own, *begun, USER))
+
+
 def test_an_edit_becomes_a_conversation() -> None:
     edit = replace(CHAT, prompt=Edit(instruction="Fix it", text="teh"))
     plain = with_defaults(edit, ModelSpec(name="m")).prompt

@@ -87,7 +87,7 @@ def test_what_a_model_of_ollama_says_is_taken_over() -> None:
     )  # fmt: skip
     assert config(plan) == {
         "name": "llama3.2:1b",
-        "parameters": {"model": "llama3.2-1b.gguf", "temperature": 0.5, "top_k": 7},
+        "parameters": {"model": "llama3.2-1b.gguf", "temperature": 0.5, "n_keep": 5, "top_k": 7},
         "system_prompt": "Be kind.",
         "context_size": 4096,
         "stopwords": ["<|eot|>"],

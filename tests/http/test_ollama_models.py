@@ -49,6 +49,13 @@ def test_the_official_client_pulls_copies_and_deletes(
         said = client.chat("twin", [{"role": "user", "content": "hello"}])
         assert said.message.content == SENTENCE
         client.delete("twin")
+        told = list(client.create("derived", from_=name, system="Be kind.", stream=True))
+        assert told[-1].status == "success"
+        assert (
+            client.chat("derived", [{"role": "user", "content": "hi"}]).message.content == SENTENCE
+        )
+        assert live.post("/api/show", {"model": "derived"}).json["system"] == "Be kind."
+        client.delete("derived")
         assert set(visible(tmp_path / "models")) == {"parrot.yaml"}
         for call in (lambda: client.delete("twin"), lambda: client.copy("twin", "other")):
             with pytest.raises(ollama.ResponseError) as failed:

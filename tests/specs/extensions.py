@@ -370,7 +370,14 @@ EXTENSIONS: tuple[Extension, ...] = (
     Extension(
         spec="ollama",
         schema="ShowResponse",
-        fields={"modelfile": _TEXT, "system": _TEXT},
+        fields={
+            "modelfile": _TEXT,
+            "system": _TEXT,
+            "messages": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"role": _TEXT, "content": _TEXT}},
+            },
+        },
         reason="Ollama sends it; the description has not got it.",
     ),
 )

@@ -110,6 +110,8 @@ UNPUBLISHED: Mapping[str, str] = {
     "DELETE /v1/responses/{response_id}": "OpenAI's description has no schema for it",
     "POST /api/embeddings": "Ollama's description has only the newer form",
     "POST /api/pull": "what we keep of Ollama's description leaves its downloads out",
+    "POST /api/create": "the same",
+    "POST /api/push": "it is refused",
     "POST /tts": "LocalAI's own",
     "POST /v1/vad": "LocalAI's own",
     "GET /v1/audio/voices": "nobody's in particular",

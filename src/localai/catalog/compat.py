@@ -17,12 +17,13 @@ from localai.catalog.edits import pattern
 from localai.catalog.functions import FunctionKey
 from localai.catalog.values import BadValue, Reader
 from localai.catalog.yaml_nodes import Mapping as MappingNode
-from localai.catalog.yaml_nodes import Node, Sequence
+from localai.catalog.yaml_nodes import Node, Scalar, Sequence
 from localai.regexp import BadPattern
 
 LARGEST_INTEGER: Final = 2**31 - 1  # the engine's own integers
 LARGEST_SEED: Final = 2**32 - 1
 LONGEST_NAME: Final = 255
+_ROLES: Final = ("system", "user", "assistant")
 
 
 class Place(Enum):
@@ -132,6 +133,26 @@ def _texts_by_name(node: Node) -> dict[str, str]:
     if not isinstance(node, MappingNode):
         raise BadValue("a mapping of roles to texts is needed.")
     return {key: values.text(value) for key, value in node.entries.items()}
+
+
+def _messages(node: Node) -> tuple[tuple[str, str], ...]:
+    """Read the messages that every conversation begins with."""
+    if not isinstance(node, Sequence):
+        raise BadValue("a list of messages is needed, each with `role` and `content`.")
+    messages = []
+    for item in node.items:
+        found = _texts_by_name(item) if isinstance(item, MappingNode) else {}
+        if set(found) != {"role", "content"} or found["role"] not in _ROLES:
+            said = f"each message has a `role` ({', '.join(_ROLES)}) and a `content`."
+            raise BadValue(said, item.line)
+        messages.append((found["role"], found["content"]))
+    return tuple(messages)
+
+
+def _license(node: Node) -> str:
+    """Read the terms, for people: a text or several."""
+    items = node.items if isinstance(node, Sequence) else [node]
+    return "\n".join(item.text for item in items if isinstance(item, Scalar) and not item.is_null)
 
 
 def _patterns(node: Node) -> tuple[str, ...]:
@@ -296,6 +317,8 @@ TOP: Final[Mapping[str, Key | Section]] = {
     "known_usecases": _spec("known_usecases", _usecases),
     "stopwords": _spec("stop", values.texts),
     "system_prompt": _spec("system_prompt", values.text),
+    "messages": _spec("messages", _messages),  # ours, for what Ollama's models begin with
+    "license": _spec("license", _license),
     "options": _spec("options", _options),
     "parameters": Section(PARAMETERS),
     "limits": Section(LIMITS),
@@ -313,7 +336,7 @@ TOP: Final[Mapping[str, Key | Section]] = {
     # Read by people, galleries and tools
     **_all(
         NOTHING,
-        "icon tags urls url license config_file known_input_modalities known_output_modalities "
+        "icon tags urls url config_file known_input_modalities known_output_modalities "
         "feature_flags debug grpc no_mulmatq ngqa rms_norm_eps",
     ),
     # Acted on by LocalAI only

@@ -149,13 +149,14 @@ def over(first: Sampling, second: Sampling) -> Sampling:
     return replace(first, **missing)
 
 
+_SYSTEM: Final = frozenset({Role.SYSTEM, Role.DEVELOPER})
 _UNSET: Final = Sampling()
 _SAMPLING: Final = tuple(field.name for field in fields(Sampling))
 
 
 def _prompt(request: GenerationRequest, spec: ModelSpec) -> Prompt:
     """Render what the model file has templates for; the rest is left to the engine."""
-    prompt, templates = request.prompt, spec.templates
+    prompt, templates = _begun(request.prompt, spec), spec.templates
     if isinstance(prompt, Edit):
         if templates is not None and templates.edit is not None:
             return Completion(text=render_edit(request, templates), is_chat=True)
@@ -191,10 +192,20 @@ def _check_markers(text: str, media: tuple[Media, ...], spec: ModelSpec) -> None
         )
 
 
+def _begun(prompt: Prompt, spec: ModelSpec) -> Prompt:
+    """`prompt` with the messages that the model file begins every conversation with."""
+    if not (spec.messages and isinstance(prompt, Chat)):
+        return prompt
+    given = tuple(_message(Role(role), text) for role, text in spec.messages)
+    said = prompt.messages
+    systems = next((place for place, one in enumerate(said) if one.role not in _SYSTEM), len(said))
+    return Chat(messages=(*said[:systems], *given, *said[systems:]))
+
+
 def _with_system(prompt: Chat, system_prompt: str) -> Chat:
     if not system_prompt:
         return prompt
-    if any(message.role in {Role.SYSTEM, Role.DEVELOPER} for message in prompt.messages):
+    if any(message.role in _SYSTEM for message in prompt.messages):
         return prompt
     return Chat(messages=(_message(Role.SYSTEM, system_prompt), *prompt.messages))
 

@@ -20,7 +20,7 @@ class ModelSpec:
     `model_id` is what the file calls it, a repository's name for one. `settings` are engine keys of the YAML (context_size, threads,
     mmap, ...) under LocalAI's names, with absolute paths for files; `options` are its `key:value`
     strings. `templates` are its prompt templates, None when it has none; `edits` what it changes in
-    answers, None when nothing. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
+    answers, None when nothing. `messages` are (role, text) pairs that every conversation begins with. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
     weights change, so a running worker can be told from a stale one.
     """
 
@@ -43,6 +43,8 @@ class ModelSpec:
     templates: PromptTemplates | None = field(default=None, repr=False)
     templates_digest: str = ""
     edits: OutputEdits | None = None
+    messages: tuple[tuple[str, str], ...] = ()
+    license: str = ""
     description: str = ""
     usage: str = ""
     is_loose_file: bool = False

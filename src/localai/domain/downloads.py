@@ -65,3 +65,18 @@ class ModelPlan:
         """All files together, None while one of them is unknown."""
         sizes = [file.size_bytes for file in self.files]
         return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewModel:
+    """A model to be made of what is there: of the installed model `base`, or of `files`.
+
+    `files` and `adapters` map file names to checksums (SHA-256, lower-case hex) of files that were
+    sent before. `config` goes over the model file of `base`; it has LocalAI's spellings.
+    """
+
+    name: str
+    base: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, object] = field(default_factory=dict)

@@ -179,10 +179,10 @@ class FileTooLarge(RequestError):
 
     kind = "file_too_large"
 
-    def __init__(self, *, limit_bytes: int) -> None:
+    def __init__(self, *, limit_bytes: int, flag: str = "--file-limit") -> None:
         super().__init__(
             f"The file is larger than the limit of {limit_bytes / 1e6:g} MB.",
-            hint="Send a smaller one, or start the server with a higher --file-limit.",
+            hint=f"Send a smaller one, or start the server with a higher {flag}.",
             limit_bytes=limit_bytes,
         )
 

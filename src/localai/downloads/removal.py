@@ -77,6 +77,15 @@ def remove(removal: Removal, models_path: Path) -> None:
                 folder.rmdir()
 
 
+def left_over(older: Receipt, catalog: Catalog, models_path: Path) -> tuple[Path, ...]:
+    """The files of a receipt that is not in force any more, but for those that others use."""
+    receipts = Receipts(models_path)
+    used = set(_others(catalog, receipts, "", older, models_path))
+    used |= {models_path / file.name for receipt in receipts.all() for file in receipt.files}
+    paths = (place(models_path, file.name) for file in older.files)
+    return tuple(path for path in paths if path not in used)
+
+
 def _receipt(receipts: Receipts, names: Iterable[str]) -> Receipt | None:
     for name in names:
         with contextlib.suppress(InvalidRequest):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from localai.downloads.blobs import blobs_in
 from localai.downloads.download import sha256_of
 from localai.downloads.names import HIDDEN
 from localai.downloads.partial import downloads_folder
@@ -41,7 +42,7 @@ def verify(receipt: Receipt, models_path: Path) -> Iterator[Checked]:
 
 
 def prune(models_path: Path) -> tuple[int, int]:
-    """Remove what downloads left that were given up; gives the number of files and their bytes.
+    """Remove what downloads and uploads left that were given up; gives the number of files and their bytes.
 
     What another process works on at this moment stays.
     """
@@ -55,6 +56,9 @@ def prune(models_path: Path) -> tuple[int, int]:
                     size += path.stat().st_blocks * 512
                     path.unlink()
             lock.unlink(missing_ok=True)
+    for path in blobs_in(models_path):
+        count, size = count + 1, size + path.stat().st_blocks * 512
+        path.unlink()
     for path in (models_path / HIDDEN).glob("*.new"):
         path.unlink(missing_ok=True)
     return count, size

@@ -12,6 +12,7 @@ from localai.domain.downloads import Listing, ModelPlan, RemoteFile
 from localai.domain.errors import InvalidRequest
 from localai.downloads.names import model_file_name
 from localai.gallery.fit import Build, builds_of, choose_build, named, size_text
+from localai.gallery.ollama_settings import model_settings
 from localai.gallery.plan import checked_yaml, over
 
 _FOLDER_MARKS: Final = frozenset({"config.json", "modules.json"})
@@ -22,11 +23,6 @@ _MOST_SHOWN: Final = 8
 _COPIES: Final = (".bin", ".pth", ".pt", ".h5", ".msgpack", ".ot", ".onnx", ".onnx_data", ".tflite", ".gguf")  # fmt: skip
 _FOLDERS_OF_COPIES: Final = frozenset({"onnx", "openvino", "original", "coreml", "flax", "tf"})
 
-# Ollama's parameters -> where ours are, in the order of its documentation.
-_OLLAMA_SAMPLING: Final = {
-    name: name for name in ("temperature", "seed", "top_k", "top_p", "min_p", "typical_p", "repeat_penalty",
-                            "repeat_last_n", "presence_penalty", "frequency_penalty")
-} | {"num_predict": "max_tokens"}  # fmt: skip
 # Which of several projectors: the common one first, as exact as the model needs.
 _PROJECTORS: Final = ("f16", "bf16", "q8_0", "f32")
 
@@ -115,12 +111,9 @@ def _add_ollama_texts(config: dict[str, Any], texts: Mapping[str, str]) -> None:
         return
     if not isinstance(said, dict):
         return
-    sampling = {ours: said[theirs] for theirs, ours in _OLLAMA_SAMPLING.items() if theirs in said}
-    config["parameters"] |= sampling
-    if isinstance(said.get("num_ctx"), int):
-        config["context_size"] = said["num_ctx"]
-    if said.get("stop"):
-        config["stopwords"] = said["stop"]
+    settings = model_settings(said)
+    config["parameters"] |= settings.pop("parameters", {})
+    config |= settings
 
 
 def _of_folder(listing: Listing, name: str, overrides: Mapping[str, Any]) -> ModelPlan:

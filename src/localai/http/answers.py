@@ -260,6 +260,22 @@ ANSWERS: Mapping[str, Answers] = {
     "POST /api/copy": replace(
         _ollama, whole=str, fails=_READS | {"model_not_found", "spec_invalid"}
     ),
+    "POST /api/create": replace(
+        _ollama,
+        whole=of_ollama.PullLine,
+        piece=of_ollama.PullLine,
+        fails=_READS | _INSTALLS | {"model_not_found", "not_stored"},
+    ),
+    "POST /api/push": replace(_ollama, whole=of_ollama.PullLine, fails=frozenset({"unsupported"})),
+    "HEAD /api/blobs/{digest}": replace(
+        _ollama,
+        whole=str,
+        fails=frozenset({"invalid_request"}),
+        others={404: ("It is not there", of_ollama.Error)},
+    ),
+    "POST /api/blobs/{digest}": replace(
+        _ollama, whole=str, fails=_UPLOADS, others={201: ("It was taken", str)}
+    ),
     "DELETE /api/delete": replace(_ollama, whole=str, fails=_READS | {"model_not_found"}),
     "POST /api/show": replace(
         _ollama, whole=of_ollama.ShownModel, fails=_READS | {"model_not_found"}

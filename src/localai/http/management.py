@@ -10,6 +10,7 @@ from localai.dialects import native, ollama
 from localai.http.backends import BackendEndpoints
 from localai.http.galleries import GalleryEndpoints
 from localai.http.models import ModelEndpoints
+from localai.http.ollama_blobs import OllamaBlobs
 from localai.http.ollama_models import OllamaModels
 from localai.http.rows import RouteRow
 from localai.http.services import Services
@@ -107,6 +108,34 @@ def ollama_rows(services: Services) -> Iterator[RouteRow]:
         summary="Copy a model",
         body=ollama.CopyBody,
         media_type="text/plain",
+    )
+    yield replace(
+        post,
+        path="/api/create",
+        endpoint=ends.route(ends.create),
+        summary="Make a model of sent files, or of another model",
+        body=ollama.CreateBody,
+    )
+    yield replace(
+        post,
+        path="/api/push",
+        endpoint=ends.route(ends.push),
+        summary="Refused: models are not published from here",
+        body=None,
+    )
+    blobs = OllamaBlobs(services)
+    blob = replace(post, path="/api/blobs/{digest}", body=None, media_type="text/plain")
+    yield replace(
+        blob,
+        method="HEAD",
+        endpoint=blobs.route(blobs.ask),
+        summary="Is a file for a model there",
+    )
+    yield replace(
+        blob,
+        endpoint=blobs.route(blobs.take),
+        summary="Send a file for a model",
+        body_media_type="application/octet-stream",
     )
     yield replace(
         post,

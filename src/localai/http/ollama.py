@@ -148,6 +148,8 @@ class OllamaEndpoints:
             facts=_card(spec, facts),
             template=(facts.chat_template or "") if facts else "",
             system=spec.system_prompt,
+            license=spec.license,
+            messages=spec.messages,
             parameters=_parameters(spec),
             architecture=facts.architecture if facts else "",
             context_length=facts.context_length if facts else None,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from starlette.responses import Response, StreamingResponse
 
 from localai.dialects import ollama
-from localai.domain.errors import InvalidRequest
-from localai.downloads import model_files
+from localai.domain.errors import LocalAIError, ModelNotFound, Unsupported
+from localai.gallery.ollama_settings import check_parameters, model_settings
+from localai.gallery.plan import over
 from localai.http.answering import answering
 from localai.http.body import MEGABYTE, read_body
 from localai.inference.model_jobs import check_model_name
@@ -18,10 +19,10 @@ from localai.sources import is_written_as_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-    from pathlib import Path
 
     from starlette.requests import Request
 
+    from localai.domain.downloads import NewModel
     from localai.domain.jobs import Job
     from localai.http.services import Services
 
@@ -31,7 +32,7 @@ _NDJSON = "application/x-ndjson"
 
 
 class OllamaModels:
-    """Pulling, copying and deleting models."""
+    """Pulling, creating, copying and deleting models."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -48,11 +49,7 @@ class OllamaModels:
         Hanging up stops it; what came is kept for the next pull.
         """
         body = ollama.decode_pull(await self._body(request))
-        asked = body.asked
-        wish = {"written": asked, "name": check_model_name(_called(asked))}
-        if not is_written_as_source(asked) and not await self._services.supply.galleries.knows(asked):  # fmt: skip
-            wish["written"] = f"ollama://{asked}"
-        job = await self._services.models.install(wish)
+        job = await self._pulling(body.asked)
         if body.stream is not False:
             return StreamingResponse(self._told(job.job_id), media_type=_NDJSON)
         job = await self._ended(job)
@@ -71,24 +68,62 @@ class OllamaModels:
     async def copy(self, request: Request) -> Response:
         """Give a model a second name, with settings of its own."""
         source, destination = ollama.decode_copy(await self._body(request))
-        spec = self._services.library.find_listed(source)
-        if spec.is_starter:
-            raise InvalidRequest(
-                f"{spec.name!r} comes with the server and cannot be copied.", param="source"
-            )
-        check_model_name(destination)
-        if destination in self._services.library.catalog().specs:
-            raise InvalidRequest(
-                f"There is a model named {destination!r} already.", param="destination"
-            )
-        await asyncio.to_thread(self._write_copy, spec, destination)
-        await asyncio.to_thread(self._services.library.refresh)
+        await self._services.creation.copy(source, destination)
         return Response(b"", media_type="text/plain")
 
-    def _write_copy(self, spec: Any, destination: str) -> None:
-        values = model_files.values_of(spec, self._folder)
-        text = yaml.safe_dump({**values, "name": destination}, sort_keys=False, allow_unicode=True)
-        model_files.write_model_file(text, self._folder)
+    async def create(self, request: Request) -> Response:
+        """Make a model of files that were sent, or of another model, which is pulled if need be."""
+        body, new = ollama.decode_create(await self._body(request))
+        check_parameters(body.parameters or {})
+        said = model_settings(body.parameters or {})
+        steps = self._creating(replace(new, config=over(new.config, said)))
+        try:
+            first = await anext(steps)  # what is wrong with the request shows before it
+        except StopAsyncIteration:
+            raise AssertionError from None
+        if body.stream is not False:
+            return StreamingResponse(_lines(first, steps), media_type=_NDJSON)
+        async for _ in steps:
+            pass
+        return Response(ollama.encode_status("success"), media_type="application/json")
+
+    async def push(self, _request: Request) -> Response:
+        """Models are not published from here."""
+        raise Unsupported(
+            "Models are not pushed to a registry from here.",
+            feature="push",
+            hint="`local-ai models export NAME FILE.tar` writes a model with all its files into one file.",
+        )
+
+    async def _creating(self, new: NewModel) -> AsyncGenerator[bytes, None]:
+        """The lines of what is done, first a pull of what the model begins with."""
+        services = self._services
+        try:
+            if new.base:
+                services.library.find_listed(new.base)
+        except ModelNotFound:
+            if _called(new.base) != new.base:  # only an address: what it brings has no name yet
+                new, asked = replace(new, base=new.name), new.base
+                job = await self._pulling(asked, new.name)
+            else:
+                job = await self._pulling(new.base)
+            async with aclosing(self._told(job.job_id)) as told:
+                async for line in told:
+                    job = services.jobs.all[job.job_id]
+                    if job.error is not None:
+                        raise job.error from None
+                    if not job.is_over:
+                        yield line
+        async with aclosing(services.creation.create(new)) as steps:
+            async for status in steps:
+                yield ollama.encode_status(status) + b"\n"
+
+    async def _pulling(self, asked: str, name: str = "") -> Job:
+        """A job that installs what was asked for."""
+        wish = {"written": asked, "name": check_model_name(name or _called(asked))}
+        if not is_written_as_source(asked) and not await self._services.supply.galleries.knows(asked):  # fmt: skip
+            wish["written"] = f"ollama://{asked}"
+        return await self._services.models.install(wish)
 
     async def _told(self, job_id: str) -> AsyncGenerator[bytes, None]:
         """How far a job is, whenever that changes, until it ends."""
@@ -116,9 +151,16 @@ class OllamaModels:
         limit_bytes = self._services.settings.upload_limit * MEGABYTE
         return await read_body(request.scope, request.receive, limit_bytes=limit_bytes)
 
-    @property
-    def _folder(self) -> Path:
-        return self._services.settings.models_path.absolute()
+
+async def _lines(first: bytes, steps: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """`first` and the rest; an error becomes the last line."""
+    try:
+        async with aclosing(steps):
+            yield first
+            async for line in steps:
+                yield line
+    except LocalAIError as error:
+        yield ollama.error_reply(error).body + b"\n"
 
 
 def _called(asked: str) -> str:

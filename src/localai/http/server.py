@@ -68,6 +68,7 @@ class Server(uvicorn.Server):
             await self._services.responses.recover()
             await self._services.files.recover()
             await self._services.models.recover()
+            await asyncio.to_thread(self._services.creation.blobs.clean)
             await self._until_it_serves(serving)
             await self._load(serving, load, report)
             if not serving.done():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from localai.inference.autoload import Autoload
     from localai.inference.jobs import Jobs
     from localai.inference.library import Library
+    from localai.inference.model_creation import ModelCreation
     from localai.inference.model_jobs import ModelJobs
     from localai.inference.responses import Responses
     from localai.inference.responses_conversations import Conversations
@@ -53,6 +54,7 @@ class Services:
     autoload: Autoload
     jobs: Jobs
     models: ModelJobs
+    creation: ModelCreation
     spell_error: Callable[[LocalAIError], ErrorReply]
     not_ready: str = field(default="starting")
     spellers: dict[str, Callable[[LocalAIError], ErrorReply]] = field(default_factory=dict)

@@ -10,8 +10,8 @@ with jobs.
 from localai.domain.errors import NotStored
 from localai.state.database import Database
 from localai.state.errors import EventsDropped
-from localai.state.files import FileStore
-from localai.state.incoming import Incoming
+from localai.state.files import FileStore, free_bytes
+from localai.state.incoming import Flags, Incoming, remove_left_behind
 from localai.state.jobs import JobStore
 from localai.state.sqlite import SqliteStore
 from localai.state.store import ResponseStore
@@ -29,6 +29,7 @@ __all__ = [
     "Event",
     "EventsDropped",
     "FileStore",
+    "Flags",
     "Incoming",
     "Item",
     "JobStore",
@@ -39,4 +40,6 @@ __all__ = [
     "SqliteStore",
     "StoredConversation",
     "StoredResponse",
+    "free_bytes",
+    "remove_left_behind",
 ]

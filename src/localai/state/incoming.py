@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from localai.domain.errors import FileTooLarge, SetupError, StorageFull
@@ -21,6 +22,14 @@ _PIECE_BYTES = 256 * 1024
 _ENDING = ".part"
 _YOUNG_S = 60.0
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the operator can change: the flags of the limit and of the folder."""
+
+    limit: str = "--file-limit"
+    folder: str = "--data-path"
 
 
 class Incoming:
@@ -38,15 +47,17 @@ class Incoming:
         limit_bytes: int,
         free_bytes: Callable[[Path], int],
         expected_bytes: int = 0,
+        flags: Flags = Flags(),
     ) -> None:
         self._folder = folder
         self._limit_bytes = limit_bytes
         self._free_bytes = free_bytes
+        self._flags = flags
         self.size_bytes = 0
         self.head = b""
         if expected_bytes > limit_bytes:
-            raise FileTooLarge(limit_bytes=limit_bytes)
-        with _folder_errors(folder, expected_bytes):
+            raise FileTooLarge(limit_bytes=limit_bytes, flag=flags.limit)
+        with _folder_errors(folder, expected_bytes, flags.folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check_room(expected_bytes)
             self._path = folder / f"{uuid.uuid4().hex}{_ENDING}"
@@ -59,24 +70,24 @@ class Incoming:
         before = self.size_bytes
         self.size_bytes += len(data)
         if self.size_bytes > self._limit_bytes:
-            raise FileTooLarge(limit_bytes=self._limit_bytes)
+            raise FileTooLarge(limit_bytes=self._limit_bytes, flag=self._flags.limit)
         if len(self.head) < _HEAD_BYTES:
             self.head += data[: _HEAD_BYTES - len(self.head)]
-        with _folder_errors(self._folder, self.size_bytes):
+        with _folder_errors(self._folder, self.size_bytes, self._flags.folder):
             if before // _LOOK_EVERY_BYTES != self.size_bytes // _LOOK_EVERY_BYTES:
                 self._check_room(0)
             self._file.write(data)
 
     def seal(self) -> None:
         """Nothing more comes: see that all of it is on the disk."""
-        with _folder_errors(self._folder, self.size_bytes):
+        with _folder_errors(self._folder, self.size_bytes, self._flags.folder):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
 
     def move_to(self, path: Path) -> None:
         """Give it its final name, where it appears whole."""
-        with _folder_errors(self._folder, self.size_bytes):
+        with _folder_errors(self._folder, self.size_bytes, self._flags.folder):
             self._path.rename(path)
 
     async def read(self) -> AsyncIterator[bytes]:
@@ -109,7 +120,7 @@ def remove_left_behind(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _folder_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
+def _folder_errors(folder: Path, needed_bytes: int, flag: str) -> Iterator[None]:
     """Say what an error of the file system means."""
     try:
         yield
@@ -118,5 +129,5 @@ def _folder_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
             raise StorageFull(free_bytes=0, needed_bytes=needed_bytes) from error
         message = f"The folder {folder} cannot take uploads: {error.strerror or error}."
         raise SetupError(
-            message, hint="Look at its permissions, or name another with --data-path."
+            message, hint=f"Look at its permissions, or name another with {flag}."
         ) from error

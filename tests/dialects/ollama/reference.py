@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from localai.dialects.fields import INT32_MAX
+from localai.dialects.ollama.creation import CreateBody
 from localai.dialects.ollama.errors import ERRORS
 from localai.dialects.ollama.requests import (
     ChatBody,
@@ -36,6 +37,7 @@ def tables() -> Mapping[str, str]:
         "generate": _fields(GenerateBody, shared),
         "embed": _fields(EmbedBody, set()),
         "show": _fields(ShowBody, set()),
+        "create": _fields(CreateBody, set()),
         "errors": _errors(),
     }
 

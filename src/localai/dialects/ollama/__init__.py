@@ -17,6 +17,7 @@ from localai.dialects.ollama.changes import (
     encode_progress,
 )
 from localai.dialects.ollama.chat import ChatEndpoint
+from localai.dialects.ollama.creation import CreateBody, decode_create, encode_status
 from localai.dialects.ollama.embeddings import EmbedCall, EmbedEndpoint
 from localai.dialects.ollama.errors import error_reply
 from localai.dialects.ollama.generate import GenerateEndpoint
@@ -39,6 +40,7 @@ __all__ = [
     "SPOKEN_VERSION",
     "ChatEndpoint",
     "CopyBody",
+    "CreateBody",
     "EmbedCall",
     "EmbedEndpoint",
     "GenerateEndpoint",
@@ -49,11 +51,13 @@ __all__ = [
     "PullBody",
     "ShowRequest",
     "decode_copy",
+    "decode_create",
     "decode_pull",
     "decode_show",
     "encode_progress",
     "encode_ps",
     "encode_show",
+    "encode_status",
     "encode_tags",
     "encode_version",
     "error_reply",

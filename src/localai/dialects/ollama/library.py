@@ -52,6 +52,7 @@ class ModelDetailsCard:
     template: str = ""
     system: str = ""
     license: str = ""
+    messages: tuple[tuple[str, str], ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     architecture: str = ""
     context_length: int | None = None
@@ -105,6 +106,8 @@ def encode_show(card: ModelDetailsCard, *, is_verbose: bool = False) -> bytes:
         "capabilities": card.facts.capabilities,
         "modified_at": rfc3339(card.facts.modified_unix_s),
     }
+    if card.messages:
+        body["messages"] = [{"role": role, "content": text} for role, text in card.messages]
     body |= {name: text for name in ("system", "license") if (text := getattr(card, name))}
     return to_json(body)
 
@@ -183,6 +186,7 @@ def _modelfile(card: ModelDetailsCard, parameters: Iterable[str]) -> str:
     lines = [f"FROM {with_tag(card.facts.name)}"]
     lines += [f'{word} """{text}"""' for word, text in _texts(card) if text]
     lines += [f"PARAMETER {' '.join(line.split(None, 1))}" for line in parameters]
+    lines += [f'MESSAGE {role} """{text}"""' for role, text in card.messages]
     return "\n".join(lines) + "\n"
 
 

@@ -143,6 +143,13 @@ class LoadedModelList(msgspec.Struct, kw_only=True):
     models: list[LoadedModel]
 
 
+class PresetMessage(msgspec.Struct, kw_only=True):
+    """A message that every conversation begins with."""
+
+    role: str
+    content: str
+
+
 class ShownModel(msgspec.Struct, kw_only=True):
     """Everything about a model."""
 
@@ -155,6 +162,7 @@ class ShownModel(msgspec.Struct, kw_only=True):
     modified_at: Time
     system: str | UnsetType = UNSET
     license: str | UnsetType = UNSET
+    messages: list[PresetMessage] | UnsetType = UNSET
 
 
 class Version(msgspec.Struct, kw_only=True):
