@@ -12,9 +12,9 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import dialects, downloads, measures, report, vectors
+from benchmarks import dialects, downloads, measures, report, sound, vectors
 
-ALL = measures.ALL | dialects.ALL | vectors.ALL | downloads.ALL
+ALL = measures.ALL | dialects.ALL | vectors.ALL | sound.ALL | downloads.ALL
 
 
 def main() -> None:

@@ -8,23 +8,20 @@ import json
 import random
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from benchmarks.bare import engine_python, library, surroundings, where_installed
+from benchmarks.connection import Client, request
 from benchmarks.measures import Effort, Row
 from benchmarks.processes import (
     Process,
-    environment,
     models_folder,
     resident_mb,
     server,
 )
-from localai.engines.manifest import Manifest
-from localai.supervisor import launcher
-from tests.engines.installed import ENVIRONMENTS, FOLDER, MINILM, ROOT
+from tests.engines.installed import ENVIRONMENTS, FOLDER, MINILM
 
 CLIENTS = 64
 DOCUMENTS = 100
@@ -39,87 +36,14 @@ def texts(count: int, words: Sequence[int] = (6, 24)) -> list[str]:
     return [" ".join(chosen.choices(_WORDS, k=chosen.randint(*words))) for _ in range(count)]
 
 
-class Library:
-    """The library in a process of its own; it works only while it is asked."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def seconds(self, given: Sequence[str], size: int) -> float:
-        """How long it takes for `given`, in batches of `size`."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([given, size]).encode() + b"\n")
-        line = await self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the library's process has ended")
-        return float(line)
-
-
-def _python(backend: str) -> Path:
-    installed = ENVIRONMENTS.find(Manifest().find(backend))
-    if installed is None or not MINILM.is_dir():
-        raise RuntimeError(f"{backend} is not installed: make engines")
-    return installed.python
-
-
-def _surroundings() -> dict[str, str]:
-    paths = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    return launcher._ENGINE_ENVIRONMENT | environment() | paths  # noqa: SLF001 - as the launcher does for a worker
-
-
-@contextlib.asynccontextmanager
-async def library(backend: str, kind: str, model: Path) -> AsyncIterator[Library]:
-    process = await asyncio.create_subprocess_exec(
-        _python(backend), "-m", "benchmarks.library", kind, model,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL, env=_surroundings(),
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        while (line := await process.stdout.readline()) != b"ready\n":
-            if not line:
-                raise RuntimeError(f"the library of {backend} did not start")
-        yield Library(process)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-class Client:
-    """One connection that is kept."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def open(cls, port: int) -> Client:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
-
-    async def post(self, path: str, body: Any) -> bytes:
-        data = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
-        self._writer.write(head.encode() + data)
-        top = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(top.partition(b"content-length:")[2].split(b"\r", 1)[0])
-        answer = await self._reader.readexactly(length)
-        if b" 200 " not in top[:16]:
-            raise RuntimeError(answer[:400].decode(errors="replace"))
-        return answer
-
-    def close(self) -> None:
-        self._writer.close()
-
-
 async def _embed_alone(clients: Sequence[Client], model: str, given: Sequence[str]) -> float:
     """Seconds for all texts, each a request of its own, as many at once as there are clients."""
-    waiting = list(reversed(given))
+    bodies = [{"model": model, "input": text, "encoding_format": "base64"} for text in given]
+    waiting = [request("/v1/embeddings", json.dumps(body).encode()) for body in reversed(bodies)]
 
     async def work(client: Client) -> None:
         while waiting:
-            await client.post("/v1/embeddings", {"model": model, "input": waiting.pop(), "encoding_format": "base64"})  # fmt: skip
+            await client.ask(waiting.pop())
 
     began = time.perf_counter()
     await asyncio.gather(*map(work, clients))
@@ -137,6 +61,11 @@ def _apart(seconds: Sequence[float]) -> float:
     return abs(one / other - 1)
 
 
+def _check_minilm() -> None:
+    if not MINILM.is_dir():
+        raise RuntimeError("all-MiniLM-L6-v2 is not installed: make engines")
+
+
 @contextlib.asynccontextmanager
 async def _serving(yamls: dict[str, str], links: dict[str, Path]) -> AsyncIterator[Process]:
     first, *others = yamls
@@ -152,6 +81,7 @@ async def _serving(yamls: dict[str, str], links: dict[str, Path]) -> AsyncIterat
 
 async def embeddings(effort: Effort) -> list[Row]:
     """64 clients with a text each, against the library's best batch; OpenVINO against PyTorch."""
+    _check_minilm()
     rounds, given = effort.count(7, least=3), texts(effort.count(1024, least=256))
     yamls = {
         "torch": "backend: sentencetransformers\nparameters: {model: minilm}\n",
@@ -192,6 +122,7 @@ async def embeddings(effort: Effort) -> list[Row]:
 
 async def rerank(effort: Effort) -> list[Row]:
     """100 documents through the API, against the library called directly."""
+    _check_minilm()
     rows = []
     for backend, kind in (("sentencetransformers", "pairs"), ("rerankers", "rerankers")):
         rows.append(await _rerank(effort, backend, kind))
@@ -202,8 +133,8 @@ async def _rerank(effort: Effort, backend: str, kind: str) -> Row:
     query, *documents = texts(1 + DOCUMENTS, words=(10, 60))
     with models_folder("ranker", f"backend: {backend}\nparameters: {{model: weights}}\n") as folder:
         model = folder / "weights"
-        make = [_python(backend), "-m", "benchmarks.library", "make-ranker", MINILM, model]
-        subprocess.run(make, check=True, capture_output=True, env=_surroundings())  # noqa: ASYNC221 - nothing else runs
+        make = [engine_python(backend), "-m", "benchmarks.library", "make-ranker", MINILM, model]
+        subprocess.run(make, check=True, capture_output=True, env=surroundings())  # noqa: ASYNC221 - nothing else runs
         more = ("--backends-path", str(FOLDER))
         body = {"model": "ranker", "query": query, "documents": documents, "top_n": 10}
         async with (
@@ -240,21 +171,8 @@ async def engines_memory(_: Effort) -> list[Row]:
     return [Row(measure="server's memory, engines installed", value=value, unit="MB", target=90.0, note=note)]  # fmt: skip
 
 
-def _on_linux_with_engines(measure: Callable[[Effort], Awaitable[list[Row]]]) -> Any:
-    """A measurement that says why it gives nothing where its engines are not installed."""
-
-    async def measured(effort: Effort) -> list[Row]:
-        try:
-            return await measure(effort)
-        except RuntimeError as error:
-            print(f"left out: {error}", file=sys.stderr)
-            return []
-
-    return measured
-
-
 ALL: dict[str, Callable[[Effort], Awaitable[list[Row]]]] = {
-    "embeddings": _on_linux_with_engines(embeddings),
-    "rerank": _on_linux_with_engines(rerank),
+    "embeddings": where_installed(embeddings),
+    "rerank": where_installed(rerank),
     "engines-memory": engines_memory,
 }

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localai.domain.audio import GENERIC_VOICES, AudioEncoding, SynthesisRequest
+from localai.domain.audio import GENERIC_VOICES, AudioData, AudioEncoding, SynthesisRequest
 from localai.domain.errors import InvalidRequest, LocalAIError, ModelFileInvalid, Unsupported
 from localai.engines.manifest import Manifest
 from tests.backends.kept import Kept
 from tests.backends.lone import Lone, loaded, run
-from tests.backends.sounding import error_of, speak
+from tests.backends.sounding import error_of, events, speak
 from tests.engines.installed import skip_without
 from tests.piper_maker import PITCH_HZ, make_voice
 from tests.sounds import heard
@@ -114,6 +115,22 @@ def test_text_is_only_text(espeak: Kept) -> None:
     async def test(lone: Lone) -> None:
         tagged = await speak(lone, "<break time='30s'/> a", encoding=AudioEncoding.PCM)
         assert len(tagged) < 24_000 * 2 * 12
+
+    espeak.ask(test)
+
+
+def test_a_sentence_is_heard_before_it_is_made_and_keeps_nobody_waiting(espeak: Kept) -> None:
+    """Its beginning comes apart from the rest; somebody who does not listen on keeps no turn."""
+    sentence = "one two three four five six seven eight nine ten " * 7
+    request = SynthesisRequest(text=f"{sentence}. {sentence}.", encoding=AudioEncoding.PCM)
+
+    async def test(lone: Lone) -> None:
+        found = await events(lone, request)
+        sizes = [len(event.data) for event in found if isinstance(event, AudioData)]
+        assert sizes[0] < sizes[1] / 10, sizes
+        async with aclosing(lone.client.audio(request)) as idle:
+            await anext(idle)
+            assert await speak(lone, "Meanwhile.", encoding=AudioEncoding.PCM)
 
     espeak.ask(test)
 

@@ -9,9 +9,11 @@ License   this file and the library it loads run in a process of their own
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 import espeakng_loader
@@ -24,10 +26,10 @@ from localai.worker.audio.sentences import sentences
 from localai.worker.audio.short_paths import ShortPath
 from localai.worker.audio.voices import generic_number, no_such_language, no_such_voice
 from localai.worker.options import read_options
-from localai.worker.threads import cancellable
+from localai.worker.threads import Emitter, Stopped, cancellable, from_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples are handed to a function
 _UTF8 = 1  # espeakCHARS_UTF8; no flag for SSML or phonemes, so that text is only text
@@ -36,6 +38,8 @@ _WORDS_A_MINUTE = 175  # at speed 1
 _SLOWEST, _FASTEST = 80, 700  # words a minute; it does not go beyond
 _SLOTS = 8  # calls take turns, a sentence each
 _OK = 0
+_GO_ON, _STOP = 0, 1  # what it is told after each block of samples
+_BEGINNING_S = 0.2  # of a sentence; the rest takes a tenth of that
 _DEFAULT_LANGUAGE = "en-us"
 # One for each of OpenAI's names, in their order.
 _VARIANTS = ("", "m1", "m5", "m4", "f3", "m3", "f5", "f1", "f2", "m7", "f4", "f5", "m2")
@@ -84,19 +88,31 @@ class _Espeak:
         if self.rate_hz <= 0:
             message = f"eSpeak NG cannot use its voices in {self._data.path}."
             raise StartFailed(message)
-        self._taken: list[bytes] = []
-        self._is_stopped: Callable[[], bool] = lambda: False
+        self._emit: Emitter[bytes]
+        self._taken = bytearray()
+        self._has_begun = False
+        self._turn = Lock()
         self._take = _Take(self._take_samples)  # kept, or it would be freed while it is used
         self._library.espeak_SetSynthCallback(self._take)
         self.languages = {code: name for name, code, _ in self._voices()}
         listed = [identifier for _, _, identifier in self._voices(b"variant")]
         self.variants = {name.rpartition("/")[2].lower(): name for name in listed}
 
-    def say(
-        self, text: str, voice: str, rate: int, pitch: int, is_stopped: Callable[[], bool]
-    ) -> bytes:
-        """The samples of a text, in a thread."""
-        self._taken, self._is_stopped = [], is_stopped
+    def say(self, text: str, voice: str, rate: int, pitch: int, emit: Emitter[bytes]) -> None:
+        """Emit the samples of a text: its beginning at once, so that it is soon heard, then the rest.
+
+        In a thread. Two pieces are never too many, so a slow listener does not keep others waiting.
+        """
+        with self._turn:
+            if not emit.is_stopped():
+                self._say(text, voice, rate, pitch, emit)
+
+    def close(self) -> None:
+        self._library.espeak_Terminate()
+        self._data.close()
+
+    def _say(self, text: str, voice: str, rate: int, pitch: int, emit: Emitter[bytes]) -> None:
+        self._taken, self._emit, self._has_begun = bytearray(), emit, False
         if self._library.espeak_SetVoiceByName(voice.encode()) != _OK:
             raise no_such_voice(voice, list(self.languages))
         self._library.espeak_SetParameter(_RATE, rate, 0)
@@ -104,17 +120,22 @@ class _Espeak:
         data = text.replace("\0", " ").encode() + b"\0"
         self._library.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
         self._library.espeak_Synchronize()
-        taken, self._taken = self._taken, []
-        return b"".join(taken)
-
-    def close(self) -> None:
-        self._library.espeak_Terminate()
-        self._data.close()
+        if self._taken:
+            emit(bytes(self._taken))
 
     def _take_samples(self, samples: Any, count: int, _events: Any) -> int:
+        if self._emit.is_stopped():
+            return _STOP
         if samples and count > 0:
-            self._taken.append(ctypes.string_at(samples, count * 2))
-        return int(self._is_stopped())
+            self._taken += ctypes.string_at(samples, count * 2)
+        if not self._has_begun and len(self._taken) >= 2 * _BEGINNING_S * self.rate_hz:
+            self._has_begun = True
+            try:
+                self._emit(bytes(self._taken))
+            except Stopped:
+                return _STOP
+            self._taken.clear()
+        return _GO_ON
 
     def _voices(self, kind: bytes = b"") -> Iterator[tuple[str, str, str]]:
         """Name, language and identifier of each voice, or of each variant."""
@@ -136,7 +157,6 @@ class Backend:
     def __init__(self, espeak: _Espeak, options: Options) -> None:
         self._espeak = espeak
         self._options = options
-        self._turn = asyncio.Lock()
 
     @classmethod
     async def load(cls, request: LoadRequest) -> Self:
@@ -165,16 +185,11 @@ class Backend:
         """Speak, a sentence at a time."""
         voice = self.voice_of(request)
         rate = min(max(round(_WORDS_A_MINUTE * request.speed), _SLOWEST), _FASTEST)
-        say, pitch = self._espeak.say, self._options.pitch
         for sentence in sentences(request.text):
-            async with self._turn:
-                pcm = await cancellable(
-                    lambda is_stopped, sentence=sentence: say(  # type: ignore[misc]
-                        sentence, voice, rate, pitch, is_stopped
-                    )
-                )
-            if pcm:
-                yield AudioChunk(pcm=pcm, rate_hz=self._espeak.rate_hz)
+            say = partial(self._espeak.say, sentence, voice, rate, self._options.pitch)
+            async with aclosing(from_thread(say)) as spoken:
+                async for pcm in spoken:
+                    yield AudioChunk(pcm=pcm, rate_hz=self._espeak.rate_hz)
 
     def voice_of(self, request: SynthesisRequest) -> str:
         """The library's name for what a request asks for. Raises InvalidRequest."""

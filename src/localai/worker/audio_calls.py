@@ -28,6 +28,7 @@ from localai.worker.interfaces import PROTOCOLS
 from localai.worker.threads import in_own_thread
 
 if TYPE_CHECKING:
+    from localai.domain.audio import AudioChunk
     from localai.worker.audio.encoding import Encoder
     from localai.worker.interfaces import SpeechDetector, Synthesizer, Transcriber
 
@@ -125,9 +126,11 @@ async def _speak(
         try:
             async for chunk in chunks:
                 if encoder is None:
-                    encoder = await in_own_thread(_encoder, request, chunk.rate_hz)
-                    yield AudioStarted(media_type=encoder.media_type, rate_hz=encoder.rate_hz)
-                data = await in_own_thread(encoder.feed, chunk.pcm)
+                    begun, data = await in_own_thread(_begun, request, chunk)
+                    encoder = begun
+                    yield AudioStarted(media_type=begun.media_type, rate_hz=begun.rate_hz)
+                else:
+                    data = await in_own_thread(encoder.feed, chunk.pcm)
                 yield AudioData(data=data) if data else _spoken(encoder)
             if encoder is None:
                 message = "There is nothing in the text that can be spoken."
@@ -140,10 +143,16 @@ async def _speak(
                 encoder.close()
 
 
-def _encoder(request: SynthesisRequest, rate_hz: int) -> Encoder:
+def _begun(request: SynthesisRequest, chunk: AudioChunk) -> tuple[Encoder, bytes]:
+    """An encoder and what the first piece makes: one thread, since a listener waits for this one."""
     from localai.worker.audio.encoding import Encoder
 
-    return Encoder(request, rate_hz)
+    encoder = Encoder(request, chunk.rate_hz)
+    try:
+        return encoder, encoder.feed(chunk.pcm)
+    except BaseException:
+        encoder.close()
+        raise
 
 
 def _spoken(encoder: Encoder) -> Progress:

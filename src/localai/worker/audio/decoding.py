@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PARAM: Final = "file"
 _BLOCK_S: Final = 10
+_FRAME_S: Final = 0.5
 _MOST_BROKEN_PACKETS: Final = 1000  # in a row; then the rest is no audio
 # A file is only a file: a playlist or a session description in it opens nothing else.
 _OPTIONS: Final = {"protocol_whitelist": "none"}
@@ -69,9 +70,9 @@ class Decoder:
             raise InvalidRequest(message, param=_PARAM, hint="It may be damaged, or cut off.")
 
     def _pieces(self) -> Iterator[Samples]:
-        """What each frame gives at our rate."""
+        """What the frames give at our rate."""
         resampler = self._resampler()
-        for frame in self._frames():
+        for frame in _larger(self._frames()):
             frame.pts = None  # samples count: what follows a gap moves up, as players do it
             try:
                 resampled = resampler.resample(frame)
@@ -103,18 +104,46 @@ class Decoder:
                 broken += 1
 
 
+def _larger(frames: Iterator[Any]) -> Iterator[Any]:
+    """The same sound in frames of half a second: files come in pieces as short as a hundredth.
+
+    Each frame costs the same, whatever its length.
+    """
+    gathered = av.AudioFifo()
+    for frame in frames:
+        frame.pts = None
+        try:
+            gathered.write(frame)
+        except ValueError:  # it goes on with another rate, other channels or another kind of sample
+            yield from _whole(gathered)
+            gathered = av.AudioFifo()
+            gathered.write(frame)
+        if gathered.samples >= _FRAME_S * frame.sample_rate:
+            yield from _whole(gathered)
+    yield from _whole(gathered)
+
+
+def _whole(gathered: av.AudioFifo) -> Iterator[Any]:
+    frame = gathered.read() if gathered.samples else None
+    if frame is not None:
+        yield frame
+
+
 def _rest(resampler: Any) -> Iterator[Samples]:
     with contextlib.suppress(av.error.FFmpegError, ValueError):
         yield from map(_samples, resampler.resample(None))
 
 
 def _samples(frame: av.AudioFrame) -> Samples:
-    samples: Samples = frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-    return samples
+    """A copy: the frame's own memory is used again."""
+    return np.frombuffer(frame.planes[0], np.float32, frame.samples).copy()
 
 
 def _joined(pieces: list[Samples]) -> Samples:
-    return np.nan_to_num(np.concatenate(pieces), copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+    samples = np.concatenate(pieces)
+    if np.isfinite(samples.sum()):  # one that is not makes the sum so
+        return samples
+    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
 def _duration_s(container: Any, stream: Any) -> float | None:
