@@ -31,6 +31,7 @@ PLANTS = {
     },
     "dialects-pure": {"dialects/planted.py": "import localai.inference"},
     "one-door": {"cli/planted.py": "import uvicorn"},
+    "one-way-out": {"gallery/planted.py": "import aiohttp"},
     "domain-pure": {"domain/planted.py": "import msgspec"},
     "no-cycles": {
         "inference/planted.py": "import localai.inference.planted_too",

@@ -64,6 +64,36 @@ def test_the_quick_commands_import_little(tmp_path: Path, arguments: list[str]) 
     assert done.stdout
 
 
+# What a server needs when somebody asks for it: a download, an address in a message, a picture, /docs.
+LATE = (
+    "aiohttp",
+    "huggingface_hub",
+    "filelock",
+    "tenacity",
+    "numpy",
+    "rich",
+    "xllamacpp",
+    "localai.http.openapi",
+    "localai.downloads.transfer",
+)
+
+
+def test_a_server_starts_without_what_may_never_be_asked_for(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys\nfrom localai.cli import main\nfrom localai.cli.run import _Talk\n"
+        "def ready(self, address, services):\n"
+        f"    print([name for name in {LATE!r} if name in sys.modules])\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "_Talk.ready = ready\n"
+        "main(['run', '--address', '127.0.0.1:0'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True,
+        cwd=tmp_path, env=clean_environment(),
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"
+
+
 def test_help_lists_every_command(tmp_path: Path) -> None:
     done = run_cli("--help", folder=tmp_path)
     assert done.returncode == 0

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class FileServer:
         self.sent: dict[str, int] = {}  # bytes of bodies, by path
         self.has_ranges = True
         self.has_tags = True
+        self.tls: ssl.SSLContext | None = None
         self.origin = ""
 
     def address(self, path: str) -> str:
@@ -132,8 +134,9 @@ def running(server: FileServer | None = None) -> Iterator[FileServer]:
     stop = asyncio.Event()
 
     async def main() -> None:
-        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-        server.origin = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=server.tls)
+        scheme = "https" if server.tls else "http"
+        server.origin = f"{scheme}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         started.set()
         async with listening:
             await stop.wait()

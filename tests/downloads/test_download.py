@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -289,6 +290,18 @@ def test_nobody_there(folder: Path) -> None:
     with pytest.raises(DownloadFailed) as failed:
         install(folder, plan_of(address, DATA))
     assert failed.value.hint
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(folder: Path) -> None:
+    server = FileServer()
+    server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.tls.load_cert_chain(Path(__file__).with_name("untrusted.pem"))
+    with running(server):
+        with pytest.raises(DownloadFailed) as failed:
+            install(folder, plan_of(server.address("/m.gguf"), DATA))
+        assert "certificate of 127.0.0.1 is not trusted" in failed.value.message
+        assert "SSL_CERT_FILE" in failed.value.hint
+        assert server.asked == []
 
 
 def test_the_own_network_is_not_asked_unless_allowed(server: FileServer, folder: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from localai.domain.errors import FetchFailed
 from localai.outbound import Fetched, Fetcher, FetchSettings
-from localai.outbound.fetch import PublicResolver, is_public
+from localai.outbound.addresses import is_public
+from localai.outbound.library import PublicResolver
 
 Handler = Callable[[BaseHTTPRequestHandler], None]
 

@@ -12,11 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial as bound
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
-
-from filelock import FileLock, Timeout
 
 from localai.domain.downloads import RemoteFile
 from localai.domain.errors import ChecksumMismatch, InvalidRequest, StorageFull
@@ -27,8 +25,11 @@ from localai.downloads.receipts import FileRecord
 from localai.downloads.settings import DownloadSettings
 from localai.downloads.speed import Limiter
 from localai.downloads.threads import in_thread
-from localai.downloads.transfer import Tools, Transfer
+from localai.downloads.tools import Tools
 from localai.outbound import Client
+
+if TYPE_CHECKING:
+    from localai.downloads.transfer import Transfer
 
 _LOCK_EVERY_S: Final = 0.25
 _COPY_BYTES: Final = 4 << 20
@@ -120,6 +121,8 @@ class Downloader:
 
     async def discard(self, file: RemoteFile) -> None:
         """Remove what came of a file that nobody wants any more."""
+        from filelock import FileLock, Timeout
+
         if key_of(file) in self._running:
             return
         partial = Partial(self._models_path, file)
@@ -150,6 +153,8 @@ class Downloader:
                     stop = threading.Event()
                     await in_thread(self._threads, _copy, file, partial, stop, stop=stop)
                 else:
+                    from localai.downloads.transfer import Transfer
+
                     download.transfer = Transfer(file, partial, self._tools)
                     await download.transfer.run()
             except ChecksumMismatch:
@@ -169,6 +174,8 @@ class Downloader:
     @contextlib.asynccontextmanager
     async def _locked(self, download: Download, path: Path) -> AsyncGenerator[None, None]:
         """Wait until no other process works on the file. The system frees a dead one's lock."""
+        from filelock import FileLock, Timeout
+
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, thread_local=False)
         while True:

@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
 from tenacity import AsyncRetrying
 
 from localai.domain.errors import ChecksumMismatch, FetchFailed, LocalAIError
@@ -22,18 +20,16 @@ from localai.downloads import answers
 from localai.downloads.digest import Digest
 from localai.downloads.patience import Patience, Piece, TryAgain
 from localai.downloads.threads import in_thread
+from localai.outbound import PrivateAddress, Untrusted
 from localai.outbound.client import origin
-from localai.outbound.fetch import PrivateAddress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
-    from concurrent.futures import ThreadPoolExecutor
 
     from localai.domain.downloads import RemoteFile
     from localai.downloads.partial import Partial
-    from localai.downloads.settings import DownloadSettings
-    from localai.downloads.speed import Limiter
-    from localai.outbound import Client
+    from localai.downloads.tools import Tools
+    from localai.outbound import Response
 
 _WRITE_BYTES: Final = 1 << 20
 _LEAST_BYTES: Final = 1 << 14
@@ -45,16 +41,6 @@ PRIVATE_HINT: Final = "Start the server with --allow-private-fetch to fetch from
 
 class _Changed(Exception):
     """The file is another one than before: what came is of no use."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What all transfers of a server share. `threads` do what waits for the disk."""
-
-    client: Client
-    settings: DownloadSettings
-    limiter: Limiter
-    threads: ThreadPoolExecutor
 
 
 class Transfer:
@@ -228,38 +214,34 @@ class Transfer:
             why = f"{error.fields['address']} {error.fields['why']}"
             hint = PRIVATE_HINT if "private network" in why else ""
             raise DownloadFailed(self._file.name, why, hint=hint) from None
-        except aiohttp.ClientConnectorCertificateError as error:
+        except Untrusted as error:
             raise DownloadFailed(
                 self._file.name,
-                f"the certificate of {error.host} is not trusted: {error.certificate_error}",
+                f"the certificate of {error.host} is not trusted: {error}",
                 hint="Is there a proxy with a certificate of its own? SSL_CERT_FILE names it.",
             ) from error
-        except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, PrivateAddress):
-                raise DownloadFailed(
-                    self._file.name, str(error.os_error), hint=PRIVATE_HINT
-                ) from None
-            raise TryAgain(_reason(error)) from error
+        except PrivateAddress as error:
+            raise DownloadFailed(self._file.name, str(error), hint=PRIVATE_HINT) from None
         except TimeoutError as error:
             raise TryAgain("its server sent nothing for a while") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             raise TryAgain(_reason(error)) from error
 
     @contextlib.asynccontextmanager
     async def _ask(
         self, headers: Mapping[str, str], *, again: bool
-    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+    ) -> AsyncGenerator[Response, None]:
         secret = {}
         address = self._direct or self._file.address
         if self._file.credentials is not None and origin(address) == origin(self._file.address):
             secret = dict(await self._file.credentials(again))
         async with self._tools.client.get(address, headers, secret) as response:
-            landed = str(response.url)
+            landed = response.address
             if response.status in (answers.OK, answers.PARTIAL) and landed != address:
                 self._direct = landed
             yield response
 
-    async def _accept(self, piece: Piece, response: aiohttp.ClientResponse) -> None:
+    async def _accept(self, piece: Piece, response: Response) -> None:
         status, headers = response.status, response.headers
         if status == answers.PARTIAL:
             self._accept_part(piece, headers)
@@ -344,17 +326,16 @@ class Transfer:
             raise _Changed
         self._total = self._partial.known.size_bytes = total
 
-    async def _read(self, piece: Piece, response: aiohttp.ClientResponse) -> None:
+    async def _read(self, piece: Piece, response: Response) -> None:
         """Write what comes; raise TryAgain when the piece is not whole in the end."""
-        stream = response.content
         pieces: list[bytes] = []
         size = 0
-        failed: Exception | None = None
+        failed: OSError | None = None
         written_s = time.monotonic()
         while failed is None:
             try:
-                data = await stream.readany()
-            except (aiohttp.ClientError, OSError) as error:
+                data = await response.read_some()
+            except OSError as error:
                 data, failed = b"", error
             if piece.end is not None:
                 data = data[: piece.end - piece.at - size]

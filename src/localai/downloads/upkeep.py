@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from localai.downloads.blobs import blobs_in
 from localai.downloads.download import sha256_of
 from localai.downloads.names import HIDDEN
@@ -46,6 +44,8 @@ def prune(models_path: Path) -> tuple[int, int]:
 
     What another process works on at this moment stays.
     """
+    from filelock import FileLock, Timeout
+
     count = size = 0
     folder = downloads_folder(models_path)
     for lock in sorted({path.with_suffix(".lock") for path in folder.glob("*")}):

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from localai.domain.errors import InstallBusy
 
@@ -120,6 +119,8 @@ class Environments:
 
         Raises InstallBusy.
         """
+        from filelock import FileLock, Timeout
+
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.root / f".{backend}.lock", timeout=0):

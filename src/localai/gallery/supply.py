@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from localai.domain.errors import FetchFailed, LocalAIError
 from localai.gallery.cache import Cache
 from localai.gallery.entry import Entry, EntryFile
@@ -68,7 +66,7 @@ def make_supply(
     async def fetch(address: str) -> bytes:
         try:
             status, _, body = await client.read(address, {}, limit_bytes=_LARGEST_BYTES)
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             why = f"cannot be reached: {str(error) or type(error).__name__}"
             raise FetchFailed(address, why) from error
         if not is_ok(status):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, Router
 
 from localai.domain.errors import EngineFailed, MethodNotAllowed, RouteNotFound
-from localai.http import openapi, routes
+from localai.http import routes
 from localai.http.gate import Gate
 from localai.observe.log import logger
 
@@ -30,12 +31,18 @@ def build(services: Services) -> ASGIApp:
     Starlette routes; its own application class would put two more layers around every message.
     """
     rows = routes.table(services)
-    description = openapi.describe(rows)
     services.spellers = {row.path: row.spell_error for row in rows if row.spell_error is not None}
+
+    @cache
+    def describe() -> bytes:  # most servers are never asked for it
+        from localai.http.openapi import describe
+
+        return describe(rows)
+
     for row in rows:
         endpoints = getattr(row.endpoint, "__self__", None)
         if endpoints is not None:
-            endpoints.description = description
+            endpoints.describe = describe
 
     def not_served(scope: Scope, error: HTTPException) -> Response:
         if error.status_code == _METHOD_NOT_ALLOWED:

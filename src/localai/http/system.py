@@ -32,7 +32,7 @@ class SystemEndpoints:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self.description: bytes = b"{}"  # set by `app`, from the finished table
+        self.describe: Callable[[], bytes]  # set by `app`, from the finished table
 
     async def healthz(self, _request: Request) -> Response:
         """The process is alive."""
@@ -102,7 +102,8 @@ class SystemEndpoints:
 
     async def openapi(self, _request: Request) -> Response:
         """The OpenAPI description."""
-        return Response(self.description, media_type="application/json")
+        description = await asyncio.to_thread(self.describe)
+        return Response(description, media_type="application/json")
 
     async def docs(self, _request: Request) -> Response:
         """A page that shows the description; it loads nothing from elsewhere."""

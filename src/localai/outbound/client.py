@@ -6,24 +6,25 @@ checked, and so that what was meant for one server (a token) is not sent to the 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
-import aiohttp
-from yarl import URL
-
 from localai.domain.errors import FetchFailed
-from localai.outbound.fetch import PublicResolver, is_public
+from localai.outbound.addresses import is_public, literal
+from localai.outbound.late import have_library
 from localai.outbound.proxies import Proxies
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
 
 MOST_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_CONNECT_S: Final = 20.0
+_CONNECTIONS: Final = 64
 _BUFFER_BYTES: Final = 1 << 18  # what aiohttp holds of one response before it stops reading
 _SHOWN: Final = 200
 
@@ -42,6 +43,27 @@ class ClientSettings:
     user_agent: str = "local-ai"
 
 
+class Response:
+    """The answer to one request: its status and headers, and what comes after them."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.address = str(response.url)
+
+    async def read_some(self) -> bytes:
+        """What has come, b"" at the end. Raises OSError, TimeoutError when nothing comes."""
+        import aiohttp
+
+        try:
+            return await self._response.content.readany()
+        except aiohttp.ClientError as error:
+            from localai.outbound.library import broken
+
+            raise broken(error) from error
+
+
 class Client:
     """Asks servers over HTTP. The sessions are made with the first request."""
 
@@ -53,19 +75,35 @@ class Client:
     @asynccontextmanager
     async def get(
         self, address: str, headers: Mapping[str, str], secret: Mapping[str, str] | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[Response]:
         """The response of `address` after its redirects, whatever its status.
 
         `secret` headers go to that server alone. Raises FetchFailed for an address that may not be
-        asked and for endless redirects, aiohttp.ClientError and OSError for what goes wrong.
+        asked and for endless redirects; PrivateAddress, Untrusted, TimeoutError and Broken, which
+        are all OSErrors, for what goes wrong.
         """
+        await have_library()
+        import aiohttp
+
+        from localai.outbound.library import broken
+
+        try:
+            async with self._followed(address, headers, secret or {}) as response:
+                yield Response(response)
+        except aiohttp.ClientError as error:
+            raise broken(error) from error
+
+    @asynccontextmanager
+    async def _followed(
+        self, address: str, headers: Mapping[str, str], secret: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         first = origin(address)
         for _ in range(MOST_REDIRECTS + 1):
             proxy = self._proxies.of(address)
             guarded = self._is_guarded(address)
             if guarded:
                 _check_literal(address)
-            sent = {**headers, **(secret or {})} if origin(address) == first else headers
+            sent = {**headers, **secret} if origin(address) == first else headers
             session = self._session(guarded=guarded and proxy is None)
             async with session.get(
                 _spelled(address), headers=sent, allow_redirects=False, proxy=proxy
@@ -89,7 +127,7 @@ class Client:
         """  # noqa: D205 - one sentence of what may go wrong
         async with self.get(address, headers, secret) as response:
             body = bytearray()
-            async for piece in response.content.iter_any():
+            while piece := await response.read_some():
                 body += piece
                 if len(body) > limit_bytes:
                     raise FetchFailed(
@@ -107,24 +145,22 @@ class Client:
 
     def _session(self, *, guarded: bool) -> aiohttp.ClientSession:
         if guarded not in self._sessions:
-            self._sessions[guarded] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    resolver=PublicResolver() if guarded else None, use_dns_cache=False, limit=64
-                ),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=_CONNECT_S, sock_read=self._settings.stall_s
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": self._settings.user_agent, "Accept-Encoding": "identity"},
-                auto_decompress=False,
-                trust_env=False,
-                read_bufsize=_BUFFER_BYTES,
+            from localai.outbound.library import make_session
+
+            self._sessions[guarded] = make_session(
+                guarded=guarded,
+                limit=_CONNECTIONS,
+                user_agent=self._settings.user_agent,
+                stall_s=self._settings.stall_s,
+                buffer_bytes=_BUFFER_BYTES,
             )
         return self._sessions[guarded]
 
 
 def _spelled(address: str) -> URL:
     """The address as it is: to spell it anew would break the signatures in some."""
+    from yarl import URL
+
     return URL(address, encoded=address.isascii() and " " not in address)
 
 
@@ -157,11 +193,8 @@ def redirected(address: str, location: str) -> str:
 
 def _check_literal(address: str) -> None:
     host = urlsplit(address).hostname or ""
-    try:
-        literal = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return
-    if not is_public(literal):
+    found = literal(host)
+    if found is not None and not is_public(found):
         raise FetchFailed(address[:_SHOWN], f"points into a private network ({host})")
 
 

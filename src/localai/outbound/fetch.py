@@ -9,21 +9,22 @@ it. Every redirect is checked anew and carries no header of the caller's. Source
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 from localai.domain.errors import FetchFailed
+from localai.outbound.addresses import PrivateAddress, is_public, literal
+from localai.outbound.late import have_library
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK = 200
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _CHUNK_BYTES = 1 << 16
+_CONNECTIONS = 32
 _SHOWN = 200
 
 
@@ -56,6 +57,9 @@ class Fetcher:
 
         Raises FetchFailed with a sentence for whatever goes wrong.
         """
+        await have_library()
+        import aiohttp
+
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 return await self._follow(address, kinds)
@@ -93,9 +97,9 @@ class Fetcher:
             raise FetchFailed(address[:_SHOWN], "is no http or https address")
         if parts.username is not None or parts.password is not None:
             raise FetchFailed(address[:_SHOWN], "holds a user name or password, which is not sent")
-        literal = _literal(parts.hostname)
-        if literal is not None and not self._settings.allow_private and not is_public(literal):
-            raise FetchFailed(address[:_SHOWN], f"points into a private network ({literal})")
+        found = literal(parts.hostname)
+        if found is not None and not self._settings.allow_private and not is_public(found):
+            raise FetchFailed(address[:_SHOWN], f"points into a private network ({found})")
 
     async def _read(
         self, address: str, response: aiohttp.ClientResponse, kinds: tuple[str, ...]
@@ -119,67 +123,9 @@ class Fetcher:
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            resolver = None if self._settings.allow_private else PublicResolver()
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=32),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": "local-ai", "Accept-Encoding": "identity"},
-                auto_decompress=False,
-                trust_env=False,
+            from localai.outbound.library import make_session
+
+            self._session = make_session(
+                guarded=not self._settings.allow_private, limit=_CONNECTIONS, user_agent="local-ai"
             )
         return self._session
-
-
-class PrivateAddress(OSError):
-    """A name leads into the network that the server runs in."""
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses only; the connection is made to just those."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The public addresses of `host`. Raises PrivateAddress when one is not."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-        results: list[ResolveResult] = []
-        for got_family, _, protocol, _, where in found:
-            address = str(where[0])
-            if not is_public(ipaddress.ip_address(address)):
-                message = f"{host} points into a private network ({address})"
-                raise PrivateAddress(message)
-            results.append(
-                ResolveResult(
-                    hostname=host,
-                    host=address,
-                    port=port,
-                    family=got_family,
-                    proto=protocol,
-                    flags=socket.AI_NUMERICHOST,
-                )
-            )
-        return results
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
-def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether `address` is on the open Internet, whatever form it is wrapped in."""
-    if isinstance(address, ipaddress.IPv6Address):
-        for inner in (address.ipv4_mapped, address.sixtofour):
-            if inner is not None:
-                return is_public(inner)
-        if address in _NAT64:
-            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if address.teredo is not None or int(address) >> 32 == 0:
-            return False
-    return address.is_global and not address.is_multicast
-
-
-def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
-
 from localai.domain.downloads import Listing, RemoteFile
 from localai.domain.errors import FetchFailed, InvalidRequest
 from localai.domain.source_errors import DownloadFailed, SourceNotFound
@@ -92,7 +90,7 @@ class Sources:
             )
         except FetchFailed as error:
             raise DownloadFailed(uri, error.fields["why"]) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             raise DownloadFailed(uri, str(error) or type(error).__name__) from error
         if not is_ok(status):
             raise SourceNotFound(uri, f"is not there: its server answered with status {status}")

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-import aiohttp
 import msgspec
 
 from localai.domain.downloads import Credentials
@@ -129,7 +128,7 @@ class Registry:
                 if status != _UNAUTHORIZED or again:
                     break
                 self._challenge = dict(_CHALLENGE.findall(said.get("WWW-Authenticate", "")))
-        except (aiohttp.ClientError, OSError, FetchFailed) as error:
+        except (OSError, FetchFailed) as error:
             why = error.fields["why"] if isinstance(error, FetchFailed) else str(error) or type(error).__name__  # fmt: skip
             raise DownloadFailed(self._shown, f"its registry cannot be asked: {why}") from error
         if status == _OK:
