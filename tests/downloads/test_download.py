@@ -15,8 +15,9 @@ import pytest
 from localai.domain.downloads import ModelPlan, RemoteFile
 from localai.domain.errors import ChecksumMismatch, InvalidRequest, LocalAIError, StorageFull
 from localai.domain.source_errors import DownloadFailed, SourceForbidden, SourceNotFound
+from localai.downloads.settings import DownloadSettings
 from tests.downloads.file_server import Answer, Asked, FileServer, Rule, content, running, sha256
-from tests.downloads.installing import Bench, install, plan_of, quarantined, visible
+from tests.downloads.installing import QUICK, Bench, install, plan_of, quarantined, visible
 
 SIZE = 4_000_000
 ON_THE_WAY = 600_000  # bytes that a broken connection may hold
@@ -412,14 +413,20 @@ def test_a_model_is_visible_when_it_is_whole(server: FileServer, folder: Path) -
         ),
         texts={"m.yaml": "name: m\n"},
     )
-    server.rule = lambda asked, answer: replace(answer, stall_after=10) if asked.path == "/p" else answer  # fmt: skip
-    with pytest.raises(DownloadFailed):
-        install(folder, plan, stall_s=0.1)
+
+    def breaks_halfway(asked: Asked, answer: Answer) -> Answer:
+        if asked.path == "/m":
+            return answer
+        return Answer(status=404 if server.sent.get("/m", 0) >= SIZE / 2 else 503)
+
+    server.rule = breaks_halfway
+    with pytest.raises(SourceNotFound):
+        install(folder, plan, stall_s=20.0, attempts=10_000)
     assert visible(folder) == {}
     server.rule = lambda _, answer: answer
     install(folder, plan)
     assert visible(folder) == {"sub/m.gguf": DATA, "mmproj.gguf": other, "m.yaml": b"name: m\n"}  # fmt: skip
-    assert server.sent["/m"] == SIZE
+    assert server.sent["/m"] <= SIZE + DownloadSettings().connections * QUICK["piece_bytes"]
 
 
 @pytest.mark.parametrize("name", ["../m.gguf", "/m.gguf", "a/../../m.gguf", ".local-ai/x", "m.yaml", "nul"])  # fmt: skip
