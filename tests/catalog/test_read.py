@@ -13,6 +13,7 @@ from localai.catalog.compat import Key, Place, Section
 from localai.catalog.edits import OutputEdits
 from localai.catalog.read import YamlModels, parse_yaml, read_yaml
 from localai.catalog.spec import ModelSpec
+from localai.domain.downloads import WantedFile
 from localai.domain.generation import Sampling
 
 MODELS = Path("/models")
@@ -187,7 +188,62 @@ def test_kept_mappings_are_plain_values() -> None:
 def test_an_address_stands_for_the_file_it_ends_in(address: str, file: str) -> None:
     models = read(f"name: a\nparameters: {{model: '{address}'}}\n")
     assert models.specs[0].model_path == MODELS / file
-    assert "m.yaml:2: parameters.model: nothing is downloaded" in models.warnings[0]
+    assert models.warnings == ()
+    assert models.specs[0].downloads == (WantedFile(name=file, uri=address),)
+
+
+@pytest.mark.parametrize(
+    ("address", "file"),
+    [
+        ("huggingface://o/r/w.gguf@v1.0", "w.gguf"),
+        ("hf.co/o/r/w.gguf", "w.gguf"),
+        ("ollama://llama3.2:1b", "llama3.2-1b.gguf"),
+        ("oci://host:5000/team/model:v1", "host-5000-team-model-v1.gguf"),
+        ("https://h.example/?id=12", "h.example-id-12.gguf"),
+        ("https://h.example/..%2f..%2fx.gguf", "h.example-..-2f..-2fx.gguf"),
+        ("https://h.example/.hidden.gguf", "h.example-.hidden.gguf"),
+    ],
+)
+def test_every_address_has_a_file_name(address: str, file: str) -> None:
+    models = read(f"name: a\nmmproj: '{address}'\n")
+    assert [one.name for one in models.specs[0].downloads] == [file]
+
+
+def test_a_repository_is_left_to_the_engine() -> None:
+    models = read("name: a\nparameters: {model: 'huggingface://o/r'}\n")
+    assert models.specs[0].downloads == ()
+
+
+def test_files_to_download() -> None:
+    digest = "a" * 64
+    text = "name: a\nparameters: {model: https://h/w.gguf}\ndownload_files:\n"
+    models = read(
+        f"{text}- {{filename: w.gguf, uri: 'hf://o/r/w.gguf', sha256: {digest}}}\n"
+        "- {filename: sub/v.bin, uri: 'https://h/v'}\n"
+    )
+    assert models.problems == ()
+    assert models.specs[0].downloads == (
+        WantedFile(name="w.gguf", uri="hf://o/r/w.gguf", sha256=digest),
+        WantedFile(name="sub/v.bin", uri="https://h/v"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{filename: a.bin}", "`uri`"),
+        ("{filename: ../a.bin, uri: x}", "leads out"),
+        ("{filename: /a.bin, uri: x}", "absolute"),
+        ("{filename: 'https://h/a', uri: x}", "no file"),
+        ("{filename: a.bin, uri: x, sha256: beef}", "64"),
+        ("{filename: a.bin, uri: x, sha265: beef}", "sha256"),
+        ("a.bin", "`filename`"),
+    ],
+)
+def test_files_that_cannot_be_downloaded(written: str, said: str) -> None:
+    models = read(f"name: a\ndownload_files:\n- {written}\n")
+    assert said in models.problems[0]
+    assert models.problems[0].startswith("m.yaml:3: download_files:")
 
 
 # ---- problems

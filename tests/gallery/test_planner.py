@@ -58,6 +58,34 @@ def test_a_path(planner: Planner, tmp_path: Path) -> None:
     assert [file.name for file in voice.files] == ["voice.onnx", "voice.onnx.json"]
 
 
+def test_a_model_file_that_lies_elsewhere(planner: Planner, tmp_path: Path) -> None:
+    far = tmp_path / "far.yaml"
+    far.write_text(
+        "# mine\nname: far\nparameters: {model: 'hf://o/r/w.gguf@main'}\n"
+        f"download_files: [{{filename: v.bin, uri: 'https://h.example/v', sha256: {'b' * 64}}}]\n"
+    )
+    plan = asyncio.run(planner.plan(str(far), overrides={"context_size": 99}))
+    assert (plan.name, list(plan.texts)) == ("far", ["far.yaml"])
+    assert [(file.name, file.sha256) for file in plan.files] == [
+        ("w.gguf", ""),
+        ("v.bin", "b" * 64),
+    ]
+    assert "/o/r/resolve/main/w.gguf" in plan.files[0].address
+    assert yaml.safe_load(plan.texts["far.yaml"])["context_size"] == 99
+    assert asyncio.run(planner.plan(far.as_uri(), name="own")).name == "own"
+    base = tmp_path / "base.yaml"
+    base.write_text(
+        "config_file: |\n  f16: true\nfiles: [{filename: a.gguf, uri: 'https://h/a.gguf'}]\n"
+    )
+    plan = asyncio.run(planner.plan(str(base)))
+    assert (plan.name, plan.files[0].name) == ("base", "a.gguf")
+    assert yaml.safe_load(plan.texts["base.yaml"])["f16"] is True
+    for text in ("[]", "name: 5\n", "parameters: {model: x}\n", "name: a\ncontext_size: much\n", "a: [", "- name: a\n- name: b\n"):  # fmt: skip
+        far.write_text(text)
+        with pytest.raises(InvalidRequest):
+            asyncio.run(planner.plan(str(far)))
+
+
 def test_an_entry_in_a_request(planner: Planner) -> None:
     def plan(**body: object) -> ModelPlan:
         return asyncio.run(planner.of_request(body, name="m", overrides={"f16": True}))

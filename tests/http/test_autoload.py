@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartServer
+from tests.downloads.file_server import running, sha256
 from tests.gallery.localai_gallery import write_gallery
 from tests.gguf_maker import make_scripted
 from tests.http.gallery_site import serving
-from tests.live import LiveServer, echo_yaml, write_models
+from tests.live import LiveServer, echo_yaml, wait_until, write_models
 
 
 @pytest.fixture
@@ -66,3 +67,38 @@ def test_nothing_is_installed_unless_it_is_allowed(
     server = start_server(models)
     assert server.say("whisper-tiny", "Hi").status == 200  # by the only model there is
     assert [path.name for path in models.iterdir()] == ["echo.yaml"]
+
+
+def test_files_that_model_files_name_are_fetched(
+    tmp_path: Path, models: Path, start_server: StartServer
+) -> None:
+    make_scripted(tmp_path / "made.gguf", ["it", " works"])
+    data = (tmp_path / "made.gguf").read_bytes()
+    with running() as files:
+        files.add("/far.gguf", data)
+        files.add("/more.bin", b"more")
+        yaml = (
+            f"name: far\nparameters: {{model: '{files.address('/far.gguf')}'}}\n"
+            f"download_files:\n- {{filename: sub/more.bin, uri: '{files.address('/more.bin')}', "
+            f"sha256: {sha256(b'more')}}}\n"
+        )
+        wrong = yaml.replace("far", "torn").replace(sha256(b"more"), "0" * 64).replace("sub/", "")
+        write_models(models, {"far.yaml": yaml, "torn.yaml": wrong, "alias.yaml": "name: near\nalias: far\n"})  # fmt: skip
+        server = start_server(models, "--allow-private-fetch")
+        wait_until(lambda: server.get("/readyz").status == 200, "the end of the downloads")
+        assert (models / "sub" / "more.bin").read_bytes() == b"more"
+        assert "torn is not complete" in server.log.replace(":", "")
+        assert not (models / "more.bin").exists()
+        assert server.say("near", "Hi").json["choices"][0]["message"]["content"] == "it works"
+        (models / "late.yaml").write_text(yaml.replace("far", "late"))
+        files.add("/late.gguf", data)
+        server.post("/models/reload", {})
+        reply = server.say("late", "Hi")
+        assert reply.json["choices"][0]["message"]["content"] == "it works", reply.body
+        assert sum(asked.path == "/more.bin" for asked in files.asked) >= 1
+        asked = len(files.asked)
+        assert server.say("late", "Hi").status == 200
+        assert len(files.asked) == asked  # what is there is not asked for again
+        assert server.post("/models/delete/late", {}).status == 200
+        wait_until(lambda: not (models / "late.gguf").exists(), "the removal of what was fetched")
+        assert (models / "sub" / "more.bin").is_file()  # the other model's, too

@@ -49,7 +49,9 @@ class Description:
     def check(self, method: str, path: str, status: int, kind: str, body: bytes) -> None:
         """Raise AssertionError unless the answer is what the operation's description says."""
         operation = self.find(method, path)
-        if operation is None or not body or b"route_not_found" in body:  # routes can be off
+        if operation is None or not body:
+            return
+        if b"route_not_found" in body or b"method_not_allowed" in body:  # routes can be off
             return
         responses = operation.described["responses"]
         response = responses.get(str(status), responses.get("default"))

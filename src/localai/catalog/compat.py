@@ -319,6 +319,7 @@ TOP: Final[Mapping[str, Key | Section]] = {
     "system_prompt": _spec("system_prompt", values.text),
     "messages": _spec("messages", _messages),  # ours, for what Ollama's models begin with
     "license": _spec("license", _license),
+    "download_files": _spec("downloads", values.downloads),
     "options": _spec("options", _options),
     "parameters": Section(PARAMETERS),
     "limits": Section(LIMITS),
@@ -342,7 +343,7 @@ TOP: Final[Mapping[str, Key | Section]] = {
     # Acted on by LocalAI only
     **_all(
         LATER,
-        "concurrency_groups lora_base overrides download_files artifacts mcp agent compression proxy router pii "
+        "concurrency_groups lora_base overrides artifacts mcp agent compression proxy router pii "
         "pii_detection mitm pipeline "
         "prompt_cache_path prompt_cache_all prompt_cache_ro load_format "
         "gpu_memory_utilization enforce_eager swap_space max_model_len tensor_parallel_size "

@@ -10,9 +10,8 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -24,6 +23,7 @@ from localai.catalog.template_files import read_templates
 from localai.catalog.values import BadValue
 from localai.catalog.yaml_nodes import Mapping as MappingNode
 from localai.catalog.yaml_nodes import Node, Scalar, Sequence, YamlProblem, documents
+from localai.domain.downloads import WantedFile
 from localai.domain.generation import Sampling
 from localai.wire.functions import SETTING
 
@@ -115,6 +115,7 @@ class _Entry:
         self._templates: dict[str, Any] = {}
         self._function: dict[str, Any] = {}
         self._edits: dict[str, Any] = {}
+        self._downloads: list[WantedFile] = []
 
     def read(self, node: Node) -> ModelSpec | None:
         """Give the spec, or None when there are problems."""
@@ -137,7 +138,9 @@ class _Entry:
         return None if self.problems else self._build(node, model_path)
 
     def _build(self, node: MappingNode, model_path: Path | None) -> ModelSpec:
-        fields = {name: value for name, value in self._spec.items() if name != "model"}
+        fields = {
+            name: value for name, value in self._spec.items() if name not in ("model", "downloads")
+        }
         origin = f"{self._shown}:{node.line}"
         templates, digest = read_templates(
             self._templates,
@@ -157,10 +160,16 @@ class _Entry:
             settings=self._settings,
             templates=templates,
             templates_digest=digest,
+            downloads=self._wanted(),
             edits=OutputEdits(**self._edits) if any(self._edits.values()) else None,
             created_unix_s=self._created_unix_s,
             origin=origin,
         )
+
+    def _wanted(self) -> tuple[WantedFile, ...]:
+        """What is to be fetched; `download_files` know more than addresses in other keys."""
+        found = {file.name: file for file in (*self._downloads, *self._spec.get("downloads", ()))}
+        return tuple(found.values())
 
     def _model_path(self, node: MappingNode) -> Path | None:
         written = self._spec.get("model")
@@ -176,8 +185,7 @@ class _Entry:
     def _local(self, written: str) -> Path:
         """Give the absolute path of a file named in YAML; an address is stored by its last part."""
         if values.is_address(written):
-            path = urlsplit(written).path or written
-            written = unquote(PurePosixPath(path).name).partition("@")[0] or "model"
+            return self._models_path / values.name_of_address(written)
         return self._models_path / written
 
     def _walk(self, node: MappingNode, keys: Mapping[str, Key | Section], prefix: str) -> None:
@@ -231,8 +239,12 @@ class _Entry:
                 self._warn(line, path, key.name)
             return
         named = value if isinstance(value, tuple) else (value,)
-        if (key.is_file or key.name == "model") and any(map(values.is_address, named)):
-            self._warn(line, path, "nothing is downloaded; the file must be in the models folder.")
+        if key.is_file or key.name == "model":
+            self._downloads += [
+                WantedFile(name=values.name_of_address(uri), uri=uri)
+                for uri in named
+                if values.is_address(uri) and values.names_file(uri)
+            ]
         self._store(key, value)
 
     def _store(self, key: Key, value: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from localai.catalog.edits import OutputEdits
 from localai.catalog.prompts import PromptTemplates
+from localai.domain.downloads import WantedFile
 from localai.domain.generation import Sampling
 
 
@@ -20,7 +21,8 @@ class ModelSpec:
     `model_id` is what the file calls it, a repository's name for one. `settings` are engine keys of the YAML (context_size, threads,
     mmap, ...) under LocalAI's names, with absolute paths for files; `options` are its `key:value`
     strings. `templates` are its prompt templates, None when it has none; `edits` what it changes in
-    answers, None when nothing. `messages` are (role, text) pairs that every conversation begins with. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
+    answers, None when nothing. `messages` are (role, text) pairs that every conversation begins with. `downloads`
+    are files that it says where to get. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
     weights change, so a running worker can be told from a stale one.
     """
 
@@ -44,6 +46,7 @@ class ModelSpec:
     templates_digest: str = ""
     edits: OutputEdits | None = None
     messages: tuple[tuple[str, str], ...] = ()
+    downloads: tuple[WantedFile, ...] = ()
     license: str = ""
     description: str = ""
     usage: str = ""

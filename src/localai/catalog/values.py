@@ -7,16 +7,22 @@ quotes, a yes or no may be spelled in any of YAML's ways.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from localai.catalog.yaml_nodes import Mapping, Node, Scalar, Sequence
+from localai.domain.downloads import WantedFile
 
 Reader = Callable[[Node], Any]
 
 YES = frozenset({"true", "yes", "on", "y", "1"})
+_LONGEST_NAME = 200
+_HUB = ("huggingface://", "hf://", "hf.co/", "huggingface.co/")
+_SITES = ("hf.co/", "huggingface.co/", "ollama.com/", "quay.io/", "ghcr.io/", "docker.io/")
 NO = frozenset({"false", "no", "off", "n", "0"})
 _LEADS_ON = frozenset("/\\:")  # without these a name is that of a file in the folder itself
 
@@ -200,4 +206,48 @@ def is_address(written: str) -> bool:
     """Whether a model is named by where it can be downloaded, not by a file."""
     head = written.partition(":")[0].lower()
     schemes = {"http", "https", "huggingface", "hf", "github", "oci", "ollama"}
-    return ":" in written and head in schemes
+    return (":" in written and head in schemes) or written.lower().startswith(_SITES)
+
+
+def names_file(address: str) -> bool:
+    """Whether an address of the Hugging Face hub means one file, not a repository for an engine."""
+    low = address.lower()
+    prefix = next((one for one in _HUB if low.startswith(one)), "")
+    return not prefix or low[len(prefix) :].count("/") > 1
+
+
+def name_of_address(address: str) -> str:
+    """What the file of an address is called in the models folder: the last part of its path.
+
+    An address whose last part is no name of a file gives a name of all its words.
+    """
+    rest = address.partition("://")[2] or re.sub("^github:", "", address)
+    is_web = address.lower().startswith(("http://", "https://"))
+    path = urlsplit(address).path if is_web else rest
+    last = unquote(PurePosixPath(path.rpartition("@")[0] or path).name)
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._()+-]*\.[A-Za-z0-9]{2,11}", last):
+        return last
+    words = re.sub(r"[^A-Za-z0-9._]+", "-", rest).strip("-.")[-_LONGEST_NAME:].lstrip("-.")
+    return words if words.lower().endswith(".gguf") else f"{words or 'model'}.gguf"
+
+
+def downloads(node: Node) -> tuple[WantedFile, ...]:
+    """Read LocalAI's `download_files`: mappings of filename, uri and perhaps sha256."""
+    if not isinstance(node, Sequence):
+        raise BadValue("a list is needed, each with `filename` and `uri`, and perhaps `sha256`.")
+    found = []
+    for item in node.items:
+        said = item.entries if isinstance(item, Mapping) else {}
+        if not {"filename", "uri"} <= said.keys() <= {"filename", "uri", "sha256"}:
+            raise BadValue("each has a `filename` and a `uri`, and perhaps a `sha256`.", item.line)
+        try:
+            name, uri = file(said["filename"]), text(said["uri"]).strip()
+        except BadValue as bad:
+            raise BadValue(str(bad), item.line) from None
+        if not name or is_address(name) or not uri:
+            raise BadValue(f"{name!r} from {uri!r} is no file to download.", item.line)
+        sha256 = text(said["sha256"]).strip().lower() if "sha256" in said else ""
+        if sha256 and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise BadValue(f"the sha256 of {name!r} is not 64 hexadecimal digits.", item.line)
+        found.append(WantedFile(name=name, uri=uri, sha256=sha256))
+    return tuple(found)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
-    from localai.domain.downloads import ModelPlan
+    from localai.domain.downloads import ModelPlan, WantedFile
     from localai.domain.jobs import Step
     from localai.gallery.wishes import Wish
     from localai.settings import ServerSettings
@@ -36,6 +36,9 @@ def obtain(
     library = model_library(settings, engine_stock(settings))
     try:
         name = library.find_listed(written).name
+        wanting = library.wanting(name)
+        if wanting is not None:
+            asyncio.run(_complete(settings, wanting.name, library.missing_files(wanting)))
     except ModelNotFound as missing:
         near = missing.fields["near"]
         name = asyncio.run(_install(settings, written, near=tuple(near)))
@@ -62,6 +65,19 @@ def preload(settings: ServerSettings, *, yes: bool = False) -> None:
         if name not in installed.specs and name not in installed.file_names:
             name = asyncio.run(_fulfil(settings, wish))
         offer_engine(settings, name, yes=yes)
+
+
+async def _complete(settings: ServerSettings, name: str, wanted: Sequence[WantedFile]) -> None:
+    """Fetch files that the model file of `name` names, and show how far it is."""
+    from localai.assemble import engine_stock, model_installer, model_supply
+
+    supply = model_supply(settings, engine_stock(settings), may_read_files=True)
+    try:
+        plan = await supply.planner.of_wanted(name, wanted)
+        _tell(plan)
+        await show_steps(name, model_installer(settings, supply).install(plan))
+    finally:
+        await supply.close()
 
 
 async def _install(settings: ServerSettings, written: str, *, near: tuple[str, ...]) -> str:

@@ -26,6 +26,19 @@ class RemoteFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WantedFile:
+    """A file that a model file names by where it comes from.
+
+    `name` is where it goes, relative to the models folder; `uri` has any form of `localai.sources`;
+    `sha256` is "" when nobody announced it.
+    """
+
+    name: str
+    uri: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """What a name stands for, before anything is chosen from it.
 

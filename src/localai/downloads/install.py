@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from localai.domain.downloads import ModelPlan, RemoteFile
 from localai.domain.errors import InvalidRequest, StorageFull
 from localai.domain.jobs import Step
@@ -164,5 +166,10 @@ class Installer:
             files=tuple(one.record for one in fetched),
             texts=tuple(plan.texts),
         )
+        older = self.receipts.read(plan.name)
+        if older is not None and not plan.texts:  # files that a model file names, and nothing else
+            new = {record.name for record in receipt.files}
+            kept = tuple(record for record in older.files if record.name not in new)
+            receipt = msgspec.structs.replace(older, files=(*kept, *receipt.files))
         placing = Placing(receipt=receipt, moves=tuple(reversed(moves)), texts=dict(plan.texts))
         placing.apply(self.models_path, placing.begin(self.models_path))

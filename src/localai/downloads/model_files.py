@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,3 +95,30 @@ def values_of(spec: ModelSpec, models_path: Path) -> dict[str, Any]:
 def to_yaml(values: dict[str, Any]) -> str:
     """A model file with these values."""
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def set_flag(spec: ModelSpec, key: str, *, is_on: bool, models_path: Path) -> Path:
+    """Set a top-level flag in a model's file, which is made for weights without one.
+
+    The rest of the text stays as it is, comments included. Raises InvalidRequest for a model that
+    comes with the server, or shares its file.
+    """
+    if spec.is_starter:
+        raise InvalidRequest(f"{spec.name!r} comes with the server and cannot be changed.")
+    values = {**values_of(spec, models_path), key: is_on}
+    path = model_file_of(spec, models_path)
+    if path is None:
+        return write_model_file(to_yaml(values), models_path)[1]
+    text = _with_flag(path.read_text(), f"{key}: {str(is_on).lower()}", key)
+    try:
+        is_same = yaml.safe_load(text) == values
+    except yaml.YAMLError:
+        is_same = False
+    replace_text(path, text if is_same else to_yaml(values), models_path)
+    return path
+
+
+def _with_flag(text: str, line: str, key: str) -> str:
+    """`text` with its top-level line of `key` replaced, or with one more."""
+    changed, count = re.subn(rf"(?m)^{key}[ \t]*:.*$", line, text)
+    return changed if count else f"{text.rstrip()}\n{line}\n"

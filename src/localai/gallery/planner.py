@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from localai.domain.downloads import Listing, ModelPlan, RemoteFile
+from localai.domain.downloads import Listing, ModelPlan, RemoteFile, WantedFile
 from localai.domain.errors import InvalidRequest
 from localai.domain.source_errors import SourceNotFound
+from localai.downloads.names import model_file_name
 from localai.gallery.entry import Entry
 from localai.gallery.index import BadEntry, inline_entry
 from localai.gallery.listing_plan import plan_listing
+from localai.gallery.written_model import is_model_file, read_model_file
 from localai.sources import is_written_as_source
 
 if TYPE_CHECKING:
     from localai.gallery.entry import EntryPlan
     from localai.gallery.galleries import Galleries
     from localai.sources import Sources
+
+_MODEL_FILE_BYTES: Final = 1_000_000
 
 
 class Planner:
@@ -45,10 +49,32 @@ class Planner:
         if not is_written_as_source(written) or await self.galleries.knows(written):
             entry = await self.galleries.find(written)
             return await self.of_entry(entry, name=name, variant=variant, overrides=overrides)
+        if is_model_file(written):
+            return await self._of_model_file(written, name, overrides or {})
         listing = await self._with_description(await self._sources.look(written), written)
         return plan_listing(
             listing, self._free_bytes(), name=name, variant=variant, overrides=overrides
         )
+
+    async def of_wanted(self, name: str, wanted: Sequence[WantedFile]) -> ModelPlan:
+        """What fetching files takes that the model file of `name` names. Raises as `plan`."""
+        files = [await self._file(one) for one in wanted]
+        return ModelPlan(name=name, files=tuple(files), uri=wanted[0].uri)
+
+    async def _of_model_file(
+        self, written: str, name: str, overrides: Mapping[str, Any]
+    ) -> ModelPlan:
+        """A model file that lies elsewhere: LocalAI's form, or a base configuration of a gallery."""
+        text = await self._sources.read(written, limit_bytes=_MODEL_FILE_BYTES)
+        found = read_model_file(text, written, name, overrides)
+        if found.entry is not None:
+            return await self.of_request(found.entry, name=name, overrides=overrides)
+        files = tuple([await self._file(one) for one in found.wanted])
+        texts = {model_file_name(found.name): found.text}
+        return ModelPlan(name=found.name, files=files, texts=texts, uri=written)
+
+    async def _file(self, one: WantedFile) -> RemoteFile:
+        return await self._sources.file(one.uri, name=one.name, sha256=one.sha256)
 
     async def of_entry(
         self, entry: Entry, *, name: str = "", variant: str = "",

@@ -13,6 +13,7 @@ from localai.dialects import anthropic, elevenlabs, ollama, openai, openresponse
 from localai.dialects.anthropic import replies as of_anthropic
 from localai.dialects.elevenlabs import DEFAULT_FORMAT, OUTPUT_FORMATS
 from localai.dialects.elevenlabs import replies as of_elevenlabs
+from localai.dialects.native import management_replies as of_management
 from localai.dialects.native import replies as of_native
 from localai.dialects.ollama import replies as of_ollama
 from localai.dialects.openai import replies as of_openai
@@ -20,6 +21,7 @@ from localai.dialects.openresponses import MOST_LISTED
 from localai.dialects.openresponses import replies as of_openresponses
 from localai.dialects.rerank import replies as of_rerank
 from localai.domain.error_fields import error_from_fields
+from localai.http.backends import spell_backend_error
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
@@ -166,6 +168,18 @@ _page = replace(
 _talk = replace(_kept, whole=of_openresponses.Conversation)
 _told = _kept.fails | _READS
 
+_job = Answers(whole=of_management.JobStatus, fails=frozenset({"job_not_found"}))
+_started = Answers(whole=of_management.JobStarted, fails=_READS | {"model_not_found"})
+_changed = Answers(
+    whole=of_management.Changed, fails=_READS | {"model_not_found", "spec_invalid", "storage_full"}
+)
+_engines = Answers(whole=None, spell=spell_backend_error)
+_engine_job = replace(
+    _engines,
+    whole=of_management.JobStarted,
+    fails=_READS | {"backend_not_installed", "install_busy", "install_failed", "unsupported"},
+)
+
 _ONE, _TALK = "/v1/responses/{response_id}", "/v1/conversations/{conversation_id}"
 
 ANSWERS: Mapping[str, Answers] = {
@@ -221,6 +235,9 @@ ANSWERS: Mapping[str, Answers] = {
     "GET /v1/voices": replace(
         _elevenlabs, whole=of_elevenlabs.VoiceList, query=(_VOICES_OF,), fails=_RUNS
     ),
+    "GET /v2/voices": replace(
+        _elevenlabs, whole=of_elevenlabs.VoiceList, query=(_VOICES_OF,), fails=_RUNS
+    ),
     "GET /v1/voices/{voice_id}": replace(
         _elevenlabs, whole=of_elevenlabs.Voice, query=(_VOICES_OF,), fails=_RUNS
     ),
@@ -248,6 +265,37 @@ ANSWERS: Mapping[str, Answers] = {
     f"POST {_TALK}/items": replace(_page, query=(), fails=_told),
     f"GET {_TALK}/items/{{item_id}}": replace(_kept, whole=of_openresponses.ShownItem),
     f"DELETE {_TALK}/items/{{item_id}}": _talk,
+    "GET /models/jobs": replace(_job, whole=dict[str, of_management.JobStatus], fails=frozenset()),
+    "GET /models/jobs/{job_id}": _job,
+    "POST /models/jobs/{job_id}/cancel": _job,
+    "POST /models/jobs/{job_id}/pause": _job,
+    "POST /models/jobs/{job_id}/resume": _job,
+    "GET /models/edit/{name}": Answers(
+        whole=str, fails=frozenset({"model_not_found", "invalid_request"})
+    ),
+    "POST /models/edit/{name}": _changed,
+    "POST /models/import": _changed,
+    "PUT /models/toggle-state/{name}/{action}": _changed,
+    "PUT /models/toggle-pinned/{name}/{action}": _changed,
+    "POST /models/apply": _started,
+    "POST /models/import-uri": _started,
+    "POST /models/delete/{name}": _started,
+    "POST /models/reload": Answers(whole=of_management.Reloaded),
+    "GET /api/aliases": Answers(whole=dict[str, str]),
+    "GET /backends": replace(_engines, whole=list[of_management.InstalledBackend]),
+    "GET /backends/available": replace(_engines, whole=list[of_management.Backend]),
+    "GET /backends/known": replace(_engines, whole=list[of_management.Backend]),
+    "GET /backends/galleries": replace(_engines, whole=list[of_management.BackendPlace]),
+    "GET /backends/upgrades": replace(_engines, whole=dict[str, of_management.BackendUpgrade]),
+    "POST /backends/upgrades/check": replace(
+        _engines, whole=dict[str, of_management.BackendUpgrade]
+    ),
+    "GET /backends/jobs": replace(_engines, whole=dict[str, of_management.JobStatus]),
+    "GET /backends/jobs/{job_id}": replace(_job, spell=spell_backend_error),
+    "POST /backends/jobs/{job_id}/cancel": replace(_job, spell=spell_backend_error),
+    "POST /backends/apply": _engine_job,
+    "POST /backends/delete/{name}": _engine_job,
+    "POST /backends/upgrade/{name}": _engine_job,
     "POST /api/chat": replace(_ollama, whole=of_ollama.ChatLine, piece=of_ollama.ChatLine),
     "POST /api/generate": replace(
         _ollama, whole=of_ollama.GenerateLine, piece=of_ollama.GenerateLine

@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from localai.dialects import native
+from localai.dialects.openai import error_reply
 from localai.domain.errors import JobNotFound, LocalAIError
 from localai.domain.jobs import Step
 from localai.engines.stock import shelf_json
@@ -33,6 +34,12 @@ _STATUSES = {
 }
 
 
+def spell_backend_error(error: LocalAIError) -> ErrorReply:
+    """These errors are about what the caller named here, not about the server's set-up."""
+    reply = error_reply(error)
+    return replace(reply, status=_STATUSES.get(error.kind, reply.status))
+
+
 class BackendEndpoints:
     """Engines, as LocalAI's routes have them."""
 
@@ -48,14 +55,9 @@ class BackendEndpoints:
             try:
                 return Response(await handler(request), media_type="application/json")
             except LocalAIError as error:
-                return self._services.error_response(request.scope, error, self._spell)
+                return self._services.error_response(request.scope, error, spell_backend_error)
 
         return answer
-
-    def _spell(self, error: LocalAIError) -> ErrorReply:
-        """These errors are about what the caller named here, not about the server's set-up."""
-        reply = self._services.spell_error(error)
-        return replace(reply, status=_STATUSES.get(error.kind, reply.status))
 
     async def installed(self, _request: Request) -> bytes:
         """Every backend that a model can use now."""

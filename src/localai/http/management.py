@@ -68,6 +68,12 @@ def model_rows(services: Services) -> Iterator[RouteRow]:
         summary="Show a model file",
         media_type="application/yaml",
     )
+    yield replace(
+        get,
+        path="/api/aliases",
+        endpoint=ends.route(ends.aliases),
+        summary="Which names stand for other models",
+    )
     if services.settings.disable_gallery_endpoint:
         return
     post = replace(get, method="POST")
@@ -84,6 +90,12 @@ def model_rows(services: Services) -> Iterator[RouteRow]:
     )  # fmt: skip
     for path, handler, summary, body in changing:
         yield replace(post, path=path, endpoint=ends.route(handler), summary=summary, body=body)
+    put = replace(get, method="PUT")
+    for path, handler, summary in (
+        ("/models/toggle-state/{name:path}/{action}", ends.toggle_state, "Let a model answer or not"),
+        ("/models/toggle-pinned/{name:path}/{action}", ends.toggle_pinned, "Keep a model in memory or not"),
+    ):  # fmt: skip
+        yield replace(put, path=path, endpoint=ends.route(handler), summary=summary)
 
 
 def ollama_rows(services: Services) -> Iterator[RouteRow]:

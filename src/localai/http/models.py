@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from localai.catalog.spec import ModelSpec
     from localai.domain.jobs import Job
     from localai.http.services import Services
 
@@ -109,6 +110,46 @@ class ModelEndpoints:
         new, path = await asyncio.to_thread(self._replace_file, spec, text)
         await asyncio.to_thread(self._services.library.refresh)
         return _done(f"The model {new!r} was changed.", path.name)
+
+    async def toggle_state(self, request: Request) -> Response:
+        """Let a model answer, or not."""
+        is_off = self._action(request, "disable", "enable")
+        spec, filename = await self._set(request, "disabled", is_on=is_off)
+        if is_off:
+            await self._services.pool.unload(spec.name)
+        said = "answers no requests now" if is_off else "answers requests"
+        return _done(f"The model {spec.name!r} {said}.", filename)
+
+    async def toggle_pinned(self, request: Request) -> Response:
+        """Keep a model in memory for good, or not."""
+        is_on = self._action(request, "pin", "unpin")
+        spec, filename = await self._set(request, "pinned", is_on=is_on)
+        said = (
+            "is never unloaded for another one now" if is_on else "may be unloaded for another one"
+        )
+        return _done(f"The model {spec.name!r} {said}.", filename)
+
+    async def aliases(self, _request: Request) -> Response:
+        """Which names stand for other models."""
+        specs = self._services.library.catalog().specs.values()
+        found = {spec.name: spec.alias for spec in specs if spec.alias is not None}
+        return _json(msgspec.json.encode(found))
+
+    def _action(self, request: Request, yes: str, no: str) -> bool:
+        """Whether the first of two words stands at the end of the address."""
+        said = request.path_params["action"]
+        if said not in (yes, no):
+            hint = f"The address ends in /{yes} or /{no}."
+            raise InvalidRequest(f"{said[:80]!r} is no action.", param="action", hint=hint)
+        return bool(said == yes)
+
+    async def _set(self, request: Request, key: str, *, is_on: bool) -> tuple[ModelSpec, str]:
+        spec = self._services.library.find_listed(request.path_params["name"])
+        path = await asyncio.to_thread(
+            model_files.set_flag, spec, key, is_on=is_on, models_path=self._folder
+        )
+        await asyncio.to_thread(self._services.library.refresh)
+        return spec, path.name
 
     async def reload(self, _request: Request) -> Response:
         """Look at the models folder now."""

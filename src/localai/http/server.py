@@ -100,13 +100,23 @@ class Server(uvicorn.Server):
             self._services.not_ready = f"{name}: {state}"
             report(name, state)
 
-        if not load:
-            return
-        loading = asyncio.create_task(
-            load_models(load, library=self._services.library, pool=self._services.pool, report=tell)
-        )
+        loading = asyncio.create_task(self._prepare(load, tell))
         await asyncio.wait({loading, serving}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             loading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await loading
+
+    async def _prepare(self, load: tuple[str, ...], report: Callable[[str, str], None]) -> None:
+        """Fetch what model files name and is not there, and load models."""
+        services = self._services
+        catalog = await asyncio.to_thread(services.library.catalog)
+        for spec in catalog.specs.values():
+            if spec.downloads and services.library.wanting(spec.name) is not None:
+                report(spec.name, "fetching")
+                try:
+                    await services.autoload.ensure(spec.name)
+                except LocalAIError as error:  # the others are served; a request tries it again
+                    report(spec.name, f"is not complete: {error.sentence}")
+        if load:
+            await load_models(load, library=services.library, pool=services.pool, report=report)

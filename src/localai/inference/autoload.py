@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.source_errors import EntryNotFound, SourceNotFound
@@ -12,8 +13,9 @@ from localai.observe.log import logger
 from localai.sources import parse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
+    from localai.catalog.spec import ModelSpec
     from localai.domain.downloads import ModelPlan
     from localai.domain.jobs import Step
     from localai.gallery.planner import Planner
@@ -27,7 +29,10 @@ _NO_MODEL: Final = (EntryNotFound, SourceNotFound, InvalidRequest, Unsupported)
 
 
 class Autoload:
-    """Has models installed by the names that requests give them. `install` does a plan's steps."""
+    """Has models installed by the names that requests give them. `install` does a plan's steps.
+
+    What an operator's model file names is fetched in any case; `is_on` allows all other names.
+    """
 
     def __init__(
         self,
@@ -49,15 +54,25 @@ class Autoload:
         Requests for one model wait for one install, which goes on when they hang up. Raises
         DownloadFailed, SourceForbidden, StorageFull, ChecksumMismatch.
         """
-        if not self._is_on or not name or self._library.has(name):
+        if not name:
             return
+        if self._library.has(name):
+            await self._complete(name)
+        elif name in self._running or (self._is_on and await self._is_known(name)):
+            await self._once(name, partial(self._obtain, name))
+
+    async def _complete(self, name: str) -> None:
+        """Fetch what the model file of `name` names and nobody has fetched yet."""
+        spec = self._library.wanting(name)
+        if spec is not None:
+            await self._once(spec.name, partial(self._fetch, spec))
+
+    async def _once(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do `work`, or wait for the one who does it."""
         if name not in self._running:
-            if not await self._is_known(name):
-                return
-            if name not in self._running:  # nobody was quicker
-                task = asyncio.create_task(self._obtain(name))
-                self._running[name] = task
-                task.add_done_callback(lambda _: self._running.pop(name, None))
+            task = asyncio.create_task(work())
+            self._running[name] = task
+            task.add_done_callback(lambda _: self._running.pop(name, None))
         await asyncio.shield(self._running[name])
 
     async def close(self) -> None:
@@ -74,6 +89,16 @@ class Autoload:
         if written is not None and written.source in _SOURCES:
             return True
         return await self._planner.galleries.knows(name)
+
+    async def _fetch(self, spec: ModelSpec) -> None:
+        wanted = self._library.missing_files(spec)
+        plan = await self._planner.of_wanted(spec.name, wanted)
+        listed = ", ".join(file.name for file in wanted)
+        _log.info("fetching %s, because %s names it", listed, spec.origin)
+        async with aclosing(self._install(plan)) as steps:
+            async for _ in steps:
+                pass
+        await asyncio.to_thread(self._library.refresh)
 
     async def _obtain(self, name: str) -> None:
         try:

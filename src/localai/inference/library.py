@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from localai.catalog.folder import ModelFolder
     from localai.catalog.spec import Catalog
+    from localai.domain.downloads import WantedFile
     from localai.engines.manifest import BackendEntry, Manifest
     from localai.hardware import Hardware
 
@@ -114,6 +115,21 @@ class Library:
             for one in (name.strip(), plain)
             for known in (catalog.specs, catalog.file_names, catalog.broken)
         )
+
+    def wanting(self, name: str) -> ModelSpec | None:
+        """The model of that name, when files are missing that its model file says where to get."""
+        try:
+            spec = self.find_listed(name)
+            if spec.alias is not None:
+                spec = self.find_listed(spec.alias)
+        except ModelNotFound:
+            return None
+        return spec if self.missing_files(spec) and not spec.disabled else None
+
+    def missing_files(self, spec: ModelSpec) -> tuple[WantedFile, ...]:
+        """The files that a model file says where to get, and that are not there."""
+        folder = self._folder.path
+        return tuple(file for file in spec.downloads if not (folder / file.name).exists())
 
     def refresh(self) -> Catalog:
         """All models, after looking at the folder now."""
@@ -284,6 +300,9 @@ def _any(_: ModelSpec) -> bool:
 
 def _no_weights(spec: ModelSpec) -> ModelFileInvalid:
     message = f"The weights of the model {spec.name!r} are not there: {spec.model_path}."
+    if spec.downloads:
+        hint = f"A request that names {spec.name!r} fetches them from {spec.downloads[0].uri}."
+        return ModelFileInvalid(message, path=str(spec.model_path), hint=hint)
     hint = (
         f"Put the file there, or correct `parameters.model` in {spec.origin or 'its model file'}."
     )
