@@ -77,7 +77,7 @@ class ServerSettings:
         kind="path", group="models", factory=lambda: Path("models"))  # fmt: skip
     models_config_file: Path | None = _setting(
         "A YAML file with a list of models, beside those in the folder.",
-        None, kind="path", group="models", env="LOCALAI_CONFIG_FILE CONFIG_FILE")  # fmt: skip
+        None, kind="path", group="models", env="LOCALAI_CONFIG_FILE CONFIG_FILE", short="-config-file")  # fmt: skip
     galleries: str = _setting(
         "Where models come from, as a JSON list of {name, url}; the first comes first. Default: our own and LocalAI's.",
         "", kind="text", group="models")  # fmt: skip
@@ -89,6 +89,9 @@ class ServerSettings:
         "", kind="text", group="models", short="-preload")  # fmt: skip
     preload_models_config: Path | None = _setting(
         "The same as a YAML file with such a list.", None, kind="path", group="models")  # fmt: skip
+    models: tuple[str, ...] = _setting(
+        "Models to have installed and loaded before the first request, separated by commas; the same as naming them.",
+        (), kind="list", group="models")  # fmt: skip
     load_to_memory: tuple[str, ...] = _setting(
         "Models to load at the start, separated by commas.",
         (), kind="list", group="models")  # fmt: skip
@@ -100,7 +103,8 @@ class ServerSettings:
         None, kind="path", group="models")  # fmt: skip
     autoload_backends: bool = _setting(
         "Install an engine when a model needs it and it is not there.",
-        False, kind="flag", group="models", env="LOCALAI_INSTALL_MISSING")  # fmt: skip
+        False, kind="flag", group="models",
+        env="LOCALAI_INSTALL_MISSING LOCALAI_AUTOLOAD_BACKEND_GALLERIES AUTOLOAD_BACKEND_GALLERIES")  # fmt: skip
     disable_gallery_endpoint: bool = _setting(
         "Let nobody install or remove anything over HTTP.",
         False, kind="flag", group="api")  # fmt: skip

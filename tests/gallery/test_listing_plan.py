@@ -143,3 +143,10 @@ def test_what_is_no_model_is_refused(names: tuple[str, ...]) -> None:
 def test_overrides_that_make_no_model_file_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="threads"):
         plan_listing(REPOSITORY, 0, overrides={"threads": "many"})
+
+
+def test_archives_are_refused_in_words() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        plan_listing(listing("model.tar.gz", is_exact=True, model_name="model"), 0)
+    assert "archives are not unpacked here" in refused.value.message
+    assert "Unpack it yourself" in refused.value.hint

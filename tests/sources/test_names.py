@@ -1,5 +1,8 @@
 """Every spelling of a source, and what no spelling may do."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +77,30 @@ def test_a_name_leads_to_its_source(written: str) -> None:
     assert is_written_as_source(written)
 
 
+SOURCES = {
+    "of Hugging Face": "huggingface", "build of it": "huggingface", "file of it": "huggingface",
+    "as LocalAI has it": "huggingface", "tag or commit": "huggingface",
+    "page or file": "huggingface", "Ollama": "ollama", "OCI": "oci", "GitHub": "github",
+    "web": "web", "this machine": "file",
+}  # fmt: skip
+
+
+def documented() -> list[tuple[str, str]]:
+    """The examples of the documentation, each with the source that its row names."""
+    text = (Path(__file__).parents[2] / "docs/reference/galleries.md").read_text()
+    table = text.partition("<!-- table: names -->")[2].partition("<!-- end -->")[0]
+    rows = [row.split("|")[1:3] for row in table.strip().splitlines()[2:]]
+    source = {form: next(SOURCES[word] for word in SOURCES if word in form) for form, _ in rows}
+    return [(name, source[form]) for form, names in rows for name in re.findall("`(.+?)`", names)]
+
+
+@pytest.mark.parametrize(("written", "source"), documented())
+def test_every_documented_form_is_a_name(written: str, source: str) -> None:
+    found = parse(written)
+    assert found is not None
+    assert found.source == source
+
+
 @pytest.mark.parametrize("name", ["llama-3.2-1b", "gallery@name", "llama3:8b", "a b", "", "x.gguf"])
 def test_a_plain_word_is_for_the_galleries(name: str) -> None:
     assert parse(name) is None
@@ -85,6 +112,7 @@ def test_a_plain_word_is_for_the_galleries(name: str) -> None:
     [
         "ftp://example.org/a.gguf",
         "s3://bucket/a.gguf",
+        "ocifile:///srv/image.tar",
         "hf://owner",
         "hf://../../etc/passwd",
         "owner/repo@/b.gguf",

@@ -28,7 +28,7 @@ _FIND = "local-ai models search WORD finds them, local-ai run NAME gets one"
 
 
 @click.command()
-@click.argument("models", nargs=-1, metavar="[MODEL]...", shell_complete=complete_models)
+@click.argument("names", nargs=-1, metavar="[MODEL]...", shell_complete=complete_models)
 @click.option(
     "--install-missing",
     "autoload_backends_too",
@@ -43,7 +43,7 @@ _FIND = "local-ai models search WORD finds them, local-ai run NAME gets one"
 )
 @setting_options()
 def command(
-    models: tuple[str, ...],
+    names: tuple[str, ...],
     *,
     autoload_backends_too: bool,
     prompt: str | None,
@@ -62,9 +62,9 @@ def command(
         flags["autoload_backends"] = True
     settings = settings_table.load(flags)
     if prompt is not None:
-        _answer(settings, models, prompt, yes=yes)
+        _answer(settings, names, prompt, yes=yes)
         return
-    wanted = tuple(dict.fromkeys(models + settings.load_to_memory))
+    wanted = tuple(dict.fromkeys(names + settings.models + settings.load_to_memory))
     listener = _listen(settings)  # before anything slow: a used port is the most common mistake
     with _to_stay():
         from localai.assemble import build_services

@@ -10,6 +10,11 @@ import msgspec
 _ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zip", ".7z")
 
 
+def is_archive(name: str) -> bool:
+    """Whether a file holds others, by its name."""
+    return name.lower().endswith(_ARCHIVES)
+
+
 class EntryFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a model.
 
@@ -76,9 +81,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def archives(self) -> tuple[str, ...]:
         """The files that hold others; they are not unpacked here."""
-        return tuple(
-            file.filename for file in self.files if file.filename.lower().endswith(_ARCHIVES)
-        )
+        return tuple(file.filename for file in self.files if is_archive(file.filename))
 
 
 class EntryPlan(msgspec.Struct, frozen=True, kw_only=True):

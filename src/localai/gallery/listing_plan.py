@@ -11,6 +11,7 @@ from typing import Any, Final
 from localai.domain.downloads import Listing, ModelPlan, RemoteFile
 from localai.domain.errors import InvalidRequest
 from localai.downloads.names import model_file_name
+from localai.gallery.entry import is_archive
 from localai.gallery.fit import Build, builds_of, choose_build, named, size_text
 from localai.gallery.ollama_settings import model_settings
 from localai.gallery.plan import checked_yaml, over
@@ -156,6 +157,13 @@ def _of_file(listing: Listing, name: str, overrides: Mapping[str, Any]) -> Model
 
 
 def _none(listing: Listing, what: str) -> InvalidRequest:
+    archive = next((file.name for file in listing.files if is_archive(file.name)), "")
+    if archive:
+        return InvalidRequest(
+            f"{listing.uri} holds an archive ({archive}), and archives are not unpacked here.",
+            param="uri",
+            hint="Unpack it yourself, and put the model's files into the models folder.",
+        )
     names = ", ".join(file.name for file in listing.files[:_MOST_SHOWN]) or "nothing"
     return InvalidRequest(
         f"{listing.uri} holds {what}: {names}.",

@@ -92,6 +92,8 @@ def parse(written: str) -> Written | None:
         return Written(source="file", written=name, path=unquote(urlsplit(name).path))
     if name.startswith(_PATHS) or re.match(r"[A-Za-z]:[\\/]", name):
         return Written(source="file", written=name, path=name)
+    if low.startswith("ocifile://"):
+        raise _wrong(name, "is an archive of an image, and archives are not unpacked here")
     if "://" in name:
         raise _wrong(name, f"begins with {name.partition('://')[0]}://, which is no known source")
     if "/" in name and _REPOSITORY.match(name):
