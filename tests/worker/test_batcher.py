@@ -79,6 +79,28 @@ def test_what_waits_goes_together() -> None:
     run(test())
 
 
+def test_an_engine_with_lanes_works_on_as_many_batches_at_once() -> None:
+    """Each is told, in its thread, how many share the machine; calls stay whole."""
+
+    async def test() -> None:
+        engine = Engine()
+        told: list[int] = []
+        batcher = Batcher(engine, limit=LIMIT, lanes=2, divide=told.append)
+        assert await batcher.submit(["alone"], size=len) == ["alonealone"]
+        assert told == [1]
+        engine.gate.clear()
+        calls = [submit(batcher, ["a" * 10, "b" * 10, "c" * 10]), submit(batcher, ["d" * 10])]
+        await until(lambda: len(engine.batches) == 3)
+        await asyncio.sleep(0.05)
+        assert len(engine.batches) == 3
+        engine.gate.set()
+        assert await asyncio.gather(*calls) == [["a" * 20, "b" * 20, "c" * 20], ["d" * 20]]
+        assert told[1:3] == [2, 2]
+        await batcher.close()
+
+    run(test())
+
+
 def test_a_batch_holds_what_is_alike_and_no_more_than_the_limit() -> None:
     async def test() -> None:
         engine = Engine()
@@ -178,12 +200,15 @@ def test_nothing_to_do() -> None:
     st.lists(
         st.tuples(st.lists(st.text("ab", max_size=15), max_size=9), st.sampled_from("xy")),
         max_size=12,
-    )
+    ),
+    st.integers(1, 3),
 )
-def test_every_call_gets_its_own_results_in_order(calls: list[tuple[list[str], str]]) -> None:
+def test_every_call_gets_its_own_results_in_order(
+    calls: list[tuple[list[str], str]], lanes: int
+) -> None:
     async def test() -> None:
         engine = Engine()
-        batcher = Batcher(engine, limit=LIMIT)
+        batcher = Batcher(engine, limit=LIMIT, lanes=lanes)
         answers = await asyncio.gather(*(submit(batcher, *call) for call in calls))
         assert answers == [[word * 2 for word in words] for words, _ in calls]
         for batch in engine.batches:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Self
 
 import msgspec
@@ -27,7 +28,7 @@ from localai.worker.hub import check_weights, failing_as, model_folder, read_jso
 from localai.worker.options import read_options
 from localai.worker.runtime import in_thread
 from localai.worker.token_limits import Parts, TokenLimit, own_limit, positions
-from localai.worker.torch_device import TorchDevice, choose_device
+from localai.worker.torch_device import TorchDevice, TorchLanes, choose_device
 
 _ENGINE: Final = "sentence-transformers"
 _FIELDS: Final = ("type", "main_gpu", "cuda", "threads", "context_size", "f16", "dtype",
@@ -38,9 +39,9 @@ _DTYPES: Final = ("auto", "float32", "float16", "bfloat16")
 _CLASSIFIER: Final = "ForSequenceClassification"
 _GENERATORS: Final = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _SLOTS: Final = 128  # requests at once: enough that a batch is full while the next one gathers
-# Padded tokens of a batch. More than this in one go is no faster on a processor, and what is shorter
-# than the longest text costs as much as that; a GPU wants far more.
-_BATCH_TOKENS: Final = {True: 512, False: 16_384}  # by whether the processor computes
+# Padded tokens of a batch. More than this in one go is no faster on a core, and what is shorter than
+# the longest text costs as much as that; a GPU wants far more.
+_BATCH_TOKENS: Final = {True: 384, False: 16_384}  # by whether the processor computes
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +90,9 @@ class Backend:
     def __init__(self, loaded: _Loaded) -> None:
         self._loaded = loaded
         work = loaded.score if loaded.ranks else loaded.embed
-        self._batcher: Batcher[_Input, tuple[Any, int]] = Batcher(work, limit=loaded.batch_tokens)
+        self._batcher: Batcher[_Input, tuple[Any, int]] = Batcher(
+            work, limit=loaded.batch_tokens, lanes=loaded.lanes.count, divide=loaded.lanes.divide
+        )
 
     @classmethod
     async def load(cls, request: LoadRequest) -> Self:
@@ -169,10 +172,12 @@ class _Loaded:
         self.model = model
         self.ranks = ranks
         self.truncates = ranks if options.truncate is None else options.truncate
+        self.lanes = TorchLanes(device, stateless=not options.trust_remote_code)
         self.batch_tokens = options.batch_tokens or _BATCH_TOKENS[device.is_cpu]
         self.tokens = TokenLimit(self.tokenizer, _set_limit(model, options))
         self._options = options
         self._device = device
+        self._tokenizing = Lock()  # a tokenizer fails when two threads cut and pad with it at once
         self.prompt(None)  # a default that is not there is an error of the model file
         self.facts = ModelFacts(context_size=self.tokens.limit, slots=_SLOTS, device=device.why)
 
@@ -218,7 +223,8 @@ class _Loaded:
         from sentence_transformers.util import batch_to_device
 
         texts = [item.text for item in inputs]
-        features = self.model.preprocess(texts, prompt=inputs[0].prompt or None)
+        with self._tokenizing:
+            features = self.model.preprocess(texts, prompt=inputs[0].prompt or None)
         mask = features.get("attention_mask")
         tokens = [0] * len(inputs) if mask is None else mask.sum(dim=1).tolist()
         return self.model(batch_to_device(features, self.model.device)), tokens

@@ -1,7 +1,9 @@
 """Many small calls as few large ones, for engines that do more in one go than one by one.
 
 While the engine works, calls wait together; when it is free, it gets those that fit into one batch.
-An idle engine starts at once: nothing is ever held back to see whether more comes.
+An idle engine starts at once: nothing is ever held back to see whether more comes. An engine that can
+may work on several batches at once: two on a core each are done sooner than one after the other on both,
+because cores that share one batch wait for each other at every step.
 """
 
 from __future__ import annotations
@@ -47,19 +49,28 @@ _Batch = list[_Piece[Item, Result]]
 class Batcher(Generic[Item, Result]):
     """Collects the items of calls into batches for `work`.
 
-    `work` is blocking, runs in a thread of its own, one batch at a time, and gives one result per item. A batch
-    holds items of one group and at most `limit` in all, where each counts as the largest of them
+    `work` is blocking, runs in a thread of its own, `lanes` batches at a time, and gives one result per item.
+    `divide` is called in that thread before, with the number of batches that share the machine. A batch holds items of one group and at most `limit` in all, where each counts as the largest of them
     (padding makes them so); an item over the limit goes alone. Calls take turns, so that a small one
     beside a large one is answered soon.
     """
 
-    def __init__(self, work: Callable[[list[Item]], Sequence[Result]], *, limit: int) -> None:
+    def __init__(
+        self,
+        work: Callable[[list[Item]], Sequence[Result]],
+        *,
+        limit: int,
+        lanes: int = 1,
+        divide: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._work = work
         self._limit = limit
+        self._lanes = lanes
+        self._divide = divide
         self._turns: deque[_Call[Item, Result]] = deque()
         self._waiting: _Batch[Item, Result] = []  # by group and size
-        self._running: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._running: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="engine")
 
     async def submit(
         self, items: Sequence[Item], *, size: Callable[[Item], int], group: str = ""
@@ -75,8 +86,7 @@ class Batcher(Generic[Item, Result]):
             piece = call.waiting[place] = _Piece(call, place, item, group, size(item))
             insort(self._waiting, piece, key=_rank)
         self._turns.append(call)
-        if self._running is None:
-            self._running = asyncio.create_task(self._run())
+        asyncio.get_running_loop().call_soon(self._start)  # with what comes in this very moment
         try:
             return await call.answer
         finally:
@@ -84,29 +94,38 @@ class Batcher(Generic[Item, Result]):
                 self._take_back(call)
 
     async def close(self) -> None:
-        """Wait for the batch that is running. No calls may come any more."""
-        if self._running is not None:
-            await asyncio.wait({self._running})
-        self._thread.shutdown()
+        """Wait for the batches that are running. No calls may come any more."""
+        while self._running:
+            await asyncio.wait(self._running)
+        self._threads.shutdown()
 
-    async def _run(self) -> None:
-        """Work until nothing waits. Only this takes batches, so there is one at a time."""
-        try:
-            while self._turns:
-                await self._work_on(self._next_batch())
-        finally:
-            self._running = None
+    def _start(self) -> None:
+        """Fill the lanes that are free. Only this takes batches."""
+        batches: list[_Batch[Item, Result]] = []
+        while self._turns and len(self._running) + len(batches) < self._lanes:
+            batches.append(self._next_batch())
+        crowd = len(self._running) + len(batches)
+        for batch in batches:
+            task = asyncio.create_task(self._work_on(batch, crowd))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
 
-    async def _work_on(self, batch: _Batch[Item, Result]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._start()
+
+    async def _work_on(self, batch: _Batch[Item, Result], crowd: int) -> None:
+        def work() -> Sequence[Result]:
+            self._divide(crowd)
+            return self._work([piece.item for piece in batch])
+
         try:
-            loop = asyncio.get_running_loop()
-            items = [piece.item for piece in batch]
-            results = await loop.run_in_executor(self._thread, self._work, items)
+            results = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except Exception as error:
             calls = list(dict.fromkeys(piece.call for piece in batch))
             if len(calls) > 1:  # whose fault it is shows when each is alone
                 for call in calls:
-                    await self._work_on([piece for piece in batch if piece.call is call])
+                    await self._work_on([piece for piece in batch if piece.call is call], crowd)
                 return
             self._fail(calls[0], error)
             return

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from localai.domain.errors import StartFailed
 
+_MOST_LANES: Final = 4
 _SPOKEN: Final = {"cuda": "CUDA", "mps": "Apple", "xpu": "Intel"}
 
 
@@ -21,6 +22,28 @@ class TorchDevice:
     def is_cpu(self) -> bool:
         """Whether the processor computes, not an accelerator."""
         return self.name == "cpu"
+
+
+class TorchLanes:
+    """How many batches one model may compute at once, and the threads of each.
+
+    On a processor: as many as there are threads, but few, since Python itself does one thing at a time.
+    An accelerator computes one after the other, and so does a model whose code may keep something
+    of a call (`stateless` False).
+    """
+
+    def __init__(self, device: TorchDevice, *, stateless: bool) -> None:
+        import torch
+
+        self._threads: int = torch.get_num_threads()
+        self.count = min(self._threads, _MOST_LANES) if device.is_cpu and stateless else 1
+
+    def divide(self, crowd: int) -> None:
+        """Give the calling thread its share of the cores, beside `crowd` - 1 others."""
+        import torch
+
+        if self.count > 1:
+            torch.set_num_threads(max(1, self._threads // crowd))
 
 
 def choose_device(torch: Any, *, wanted: str = "", needs_cuda: bool = False) -> TorchDevice:
