@@ -119,8 +119,26 @@ def test_a_wrong_name_is_a_sentence(
 
 
 def test_no_hub_there(hub: HubServer, tmp_path: Path) -> None:
-    with pytest.raises(DownloadFailed):
+    with pytest.raises(DownloadFailed) as failed:
         look(hub, "owner/own-GGUF", tmp_path, hf_endpoint="http://127.0.0.1:9")
+    assert "its hub cannot be reached" in failed.value.message
+    assert "HTTPS_PROXY" in failed.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "word"),
+    [(403, SourceForbidden, "HF_TOKEN"), (429, DownloadFailed, "HF_TOKEN"), (503, DownloadFailed, "Try later")],
+)  # fmt: skip
+def test_what_a_hub_refuses_is_said(
+    hub: HubServer, tmp_path: Path, status: int, error: type[LocalAIError], word: str
+) -> None:
+    hub.rule = lambda asked, answer: (
+        replace(answer, status=status) if asked.path.startswith("/api/models/") else answer
+    )
+    with pytest.raises(error) as failed:
+        look(hub, "owner/own-GGUF", tmp_path)
+    assert f"status {status}" in failed.value.message
+    assert word in failed.value.hint
 
 
 def test_offline_nothing_is_asked(hub: HubServer, tmp_path: Path) -> None:

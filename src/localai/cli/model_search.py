@@ -144,7 +144,7 @@ def _list_entries(
             for one in shown
         ]  # fmt: skip
         click.echo(json.dumps(rows, indent=2))
-    else:
+    elif shown:
         _print_entries(shown, installed)
     for problem in listing.problems:
         click.echo(problem, err=True)
@@ -153,7 +153,7 @@ def _list_entries(
         if hidden:
             click.echo(f"{hidden} more need engines that this server does not have: --all shows them.", err=True)  # fmt: skip
         elif not shown:
-            click.echo("No model of the galleries fits these words.", err=True)
+            click.echo("No model of the galleries fits these words: try fewer, or `local-ai models available` for all.", err=True)  # fmt: skip
     if text and not shown:
         sys.exit(1)
 

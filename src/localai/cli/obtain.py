@@ -208,4 +208,4 @@ def _tell(plan: ModelPlan) -> None:
         click.echo(f"  build:   {plan.why}", err=True)
     size = plan.size_bytes
     count = f"{len(plan.files)} files" if len(plan.files) != 1 else "1 file"
-    click.echo(f"  files:   {count}, {size_text(size) if size else 'of unknown size'}", err=True)  # fmt: skip
+    click.echo(f"  files:   {count}{f', {size_text(size)}' if size else ''}", err=True)

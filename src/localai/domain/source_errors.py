@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from localai.domain.errors import CapacityError, RequestError, SetupError
+
+UNREACHABLE: Final = "cannot be reached"
+"""What the reason of a DownloadFailed says when no connection could be made."""
+
+_AGAIN: Final = "Try again: it goes on where it stopped."
+_NETWORK: Final = "Look at the network of this machine; behind a proxy, set HTTPS_PROXY. The same call goes on where it stopped."
 
 
 class SourceNotFound(RequestError):
@@ -41,7 +48,7 @@ class DownloadFailed(CapacityError):
     def __init__(self, name: str, why: str, *, hint: str = "") -> None:
         super().__init__(
             f"The download of {name[:200]} failed: {why}.",
-            hint=hint or "Try again: it goes on where it stopped.",
+            hint=hint or (_NETWORK if UNREACHABLE in why else _AGAIN),
             name=name,
             why=why,
         )

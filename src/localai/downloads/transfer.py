@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from tenacity import AsyncRetrying
 
 from localai.domain.errors import ChecksumMismatch, FetchFailed, LocalAIError
-from localai.domain.source_errors import DownloadFailed
+from localai.domain.source_errors import UNREACHABLE, DownloadFailed
 from localai.downloads import answers
 from localai.downloads.digest import Digest
 from localai.downloads.patience import Patience, Piece, TryAgain
@@ -383,4 +383,4 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 def _reason(error: Exception) -> str:
     """What went wrong on the network, without a server's words."""
     text = str(error).strip().rstrip(".") or type(error).__name__
-    return f"the connection broke ({text[:200]})"
+    return text[:200] if UNREACHABLE in text else f"the connection broke ({text[:200]})"

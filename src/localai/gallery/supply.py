@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from localai.domain.errors import FetchFailed, LocalAIError
+from localai.domain.source_errors import UNREACHABLE
 from localai.gallery.cache import Cache
 from localai.gallery.entry import Entry, EntryFile
 from localai.gallery.galleries import Galleries, Surroundings
@@ -67,7 +68,8 @@ def make_supply(
         try:
             status, _, body = await client.read(address, {}, limit_bytes=_LARGEST_BYTES)
         except OSError as error:
-            why = f"cannot be reached: {str(error) or type(error).__name__}"
+            said = str(error) or type(error).__name__
+            why = f"{UNREACHABLE}: {said.partition(f'{UNREACHABLE}: ')[2] or said}"
             raise FetchFailed(address, why) from error
         if not is_ok(status):
             raise FetchFailed(address, f"answered with status {status}")

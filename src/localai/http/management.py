@@ -12,7 +12,7 @@ from localai.http.galleries import GalleryEndpoints
 from localai.http.models import ModelEndpoints
 from localai.http.ollama_blobs import OllamaBlobs
 from localai.http.ollama_models import OllamaModels
-from localai.http.rows import RouteRow
+from localai.http.rows import JSON, RouteRow
 from localai.http.services import Services
 
 
@@ -81,15 +81,18 @@ def model_rows(services: Services) -> Iterator[RouteRow]:
         ("/models/apply", ends.apply, "Install a model", native.ModelApplyBody),
         ("/models/import-uri", ends.import_uri, "Install a model from where it is", native.ImportUriBody),
         ("/models/delete/{name:path}", ends.delete, "Remove a model", None),
-        ("/models/import", ends.import_file, "Add a model file", None),
-        ("/models/edit/{name:path}", ends.edit_file, "Replace a model file", None),
+        ("/models/import", ends.import_file, "Add a model file", str),
+        ("/models/edit/{name:path}", ends.edit_file, "Replace a model file", str),
         ("/models/reload", ends.reload, "Look at the models folder now", None),
         (f"{one}/cancel", ends.cancel, "Stop a job", None),
         (f"{one}/pause", ends.pause, "Stop a job for now", None),
         (f"{one}/resume", ends.resume, "Go on with a job", None),
     )  # fmt: skip
     for path, handler, summary, body in changing:
-        yield replace(post, path=path, endpoint=ends.route(handler), summary=summary, body=body)
+        kind = "application/yaml" if body is str else JSON
+        yield replace(
+            post, path=path, endpoint=ends.route(handler), summary=summary, body=body, body_media_type=kind
+        )  # fmt: skip
     put = replace(get, method="PUT")
     for path, handler, summary in (
         ("/models/toggle-state/{name:path}/{action}", ends.toggle_state, "Let a model answer or not"),

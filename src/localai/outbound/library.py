@@ -10,6 +10,7 @@ from typing import Final
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from localai.domain.source_errors import UNREACHABLE
 from localai.outbound.addresses import PrivateAddress, is_public
 from localai.outbound.broken import Broken, Untrusted
 
@@ -82,5 +83,8 @@ def broken(error: aiohttp.ClientError) -> OSError:
             return error.os_error
         case TimeoutError():
             return TimeoutError(str(error))
+        case aiohttp.ClientConnectorError():
+            why = error.os_error.strerror or str(error.os_error)
+            return Broken(f"{error.host} {UNREACHABLE}: {why}")
         case _:
             return Broken(str(error) or type(error).__name__)

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from localai.domain.downloads import Listing, RemoteFile
 from localai.domain.errors import InvalidRequest, LocalAIError
-from localai.domain.source_errors import DownloadFailed, SourceForbidden, SourceNotFound
+from localai.domain.source_errors import (
+    UNREACHABLE,
+    DownloadFailed,
+    SourceForbidden,
+    SourceNotFound,
+)
 from localai.downloads.names import safe_name
 
 if TYPE_CHECKING:
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 SITE: Final = "https://huggingface.co"
 _ASK_S: Final = 30.0
 _PART = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})(?P<end>\.[a-z]+)")
+_REFUSED: Final = (401, 403)
+_TOO_MANY: Final = 429
 _GATED_HINT: Final = "Accept its terms on its page, then set HF_TOKEN to a token of your account, or run `hf auth login`."
 
 
@@ -229,8 +236,21 @@ def _model_name(file_name: str) -> str:
     return file_name.removesuffix(".gguf") or file_name
 
 
-def _unreachable(shown: str, error: Exception) -> DownloadFailed:
+def _unreachable(shown: str, error: Exception) -> LocalAIError:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in _REFUSED:
+        why = f"may not be read: its hub answered with status {status}"
+        return SourceForbidden(shown, why, hint=_GATED_HINT)
+    if status is not None:
+        shown = shown[0].lower() + shown[1:]
+        busy = "A token (HF_TOKEN) allows more. " if status == _TOO_MANY else ""
+        hint = f"{busy}Try later; HF_ENDPOINT names another hub."
+        return DownloadFailed(shown, f"its hub answered with status {status}", hint=hint)
     why = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    shown = shown[0].lower() + shown[1:]  # in the middle of a sentence
+    number = re.match(r"\[Errno -?\d+\] ", why)
     return DownloadFailed(
-        shown, why, hint="Is the network there? HF_ENDPOINT names another server."
+        shown,
+        f"its hub {UNREACHABLE}: {why[number.end() :] if number else why}",
+        hint="Look at the network of this machine; behind a proxy, set HTTPS_PROXY. HF_ENDPOINT names another hub.",
     )
