@@ -122,6 +122,13 @@ class Partial:
         except OSError as error:
             raise self.disk_error(error) from error
 
+    def flush(self) -> None:
+        """Wait until what was written is on the disk. Raises StorageFull, DownloadFailed."""
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise self.disk_error(error) from error
+
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Read what was written; gives the number of bytes."""
         return os.preadv(self._descriptor, [buffer], offset)

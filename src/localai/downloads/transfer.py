@@ -18,6 +18,7 @@ from localai.domain.errors import ChecksumMismatch, FetchFailed, LocalAIError
 from localai.domain.source_errors import UNREACHABLE, DownloadFailed
 from localai.downloads import answers
 from localai.downloads.digest import Digest
+from localai.downloads.flush import Flush
 from localai.downloads.patience import Patience, Piece, TryAgain
 from localai.downloads.threads import in_thread
 from localai.outbound import PrivateAddress, Untrusted
@@ -52,6 +53,7 @@ class Transfer:
         self._tools = tools
         self._settings = tools.settings
         self._digest = Digest(partial, tools.threads)
+        self._flush = Flush(partial, tools.threads)
         self._busy: list[Piece] = []
         self._direct = ""  # where the last redirect led
         self._knows_ranges: bool | None = None
@@ -100,6 +102,7 @@ class Transfer:
     def _start_over(self) -> None:
         self._partial.reset()
         self._digest = Digest(self._partial, self._tools.threads)
+        self._flush = Flush(self._partial, self._tools.threads)
         self._busy.clear()
         self._direct = ""
         self._total = self._knows_ranges = None
@@ -115,6 +118,7 @@ class Transfer:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._digest.follow())
+                group.create_task(self._flush.follow())
                 group.create_task(self._connections())
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
@@ -132,6 +136,7 @@ class Transfer:
                         group.create_task(self._help())
         self._is_complete = True
         self._digest.wake(is_complete=True)
+        self._flush.end()
 
     async def _lead(self) -> None:
         """Fetch pieces until all are there, those that others gave up included."""
@@ -348,6 +353,7 @@ class Transfer:
                 self._partial.add(piece.at, piece.at + size)
                 piece.at += size
                 self._digest.wake()
+                self._flush.wrote(size)
                 await self._tools.limiter.pass_through(size)
                 pieces, size, written_s = [], 0, time.monotonic()
             if is_last:
