@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         TranscriptEnded,
         TranscriptionRequest,
     )
+    from localai.domain.batches import Batches
     from localai.domain.events import Event, Progress
     from localai.domain.generation import GenerationRequest
     from localai.domain.vectors import (
@@ -60,10 +61,12 @@ class Backend(Protocol):
 class TextGenerator(Protocol):
     """Generates text; also the reasoning, tool calls and media that come with it."""
 
-    def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
+    def generate(
+        self, request: GenerationRequest
+    ) -> AsyncGenerator[Sequence[Event], None] | Batches[Event]:
         """Answer as events, in batches of what is there at once, up to Finished.
 
-        Closing the iterator cancels. Raises RequestError for what this model cannot do and
+        An asynchronous generator will do; closing it cancels. Raises RequestError for what this model cannot do and
         EngineFailed for the rest.
         """
         ...

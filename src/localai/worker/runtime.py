@@ -14,12 +14,14 @@ import logging
 import signal
 import sys
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from localai.domain.batches import Batches, batches_of
 from localai.domain.errors import (
     EngineFailed,
     InvalidRequest,
@@ -35,11 +37,12 @@ from localai.worker import audio_calls
 from localai.worker.http_requests import Refused, Request
 from localai.worker.http_server import Exchange, HttpServer
 from localai.worker.interfaces import PROTOCOLS, TextGenerator
-from localai.worker.senders import Senders
+from localai.worker.senders import Sender, Senders
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+    from localai.domain.events import Event
     from localai.worker.interfaces import Backend
 
 _log = logging.getLogger("localai.worker")
@@ -133,19 +136,31 @@ class Worker:
         return _failed(error)
 
     async def _generate(self, exchange: Exchange, body: bytes) -> None:
-        """A stream of events."""
+        """A stream of events as NDJSON. An exception becomes a last, failed line."""
         self._running += 1
         sender = self._senders.sender(exchange, _NDJSON)
         try:
-            async with aclosing(self._answer(body)) as batches:
-                async for lines, is_last in batches:
-                    if is_last:
-                        sender.end(lines)
-                        break
-                    await sender.send(lines)
+            await self._answer(body).into(partial(_send, sender))
+        except _Ended:
+            pass
+        except LocalAIError as error:
+            _fail(sender, error)
+        except Exception as error:
+            _log.exception("the call failed")
+            _fail(sender, EngineFailed(f"The engine failed: {type(error).__name__}: {error}"))
         finally:
             sender.close()
             self._running -= 1
+
+    def _answer(self, body: bytes) -> Batches[Event]:
+        """The events of one call. Raises what is wrong with it."""
+        generator = self._backend
+        if not isinstance(generator, TextGenerator):
+            message = "This worker does not generate text, or has not loaded its model."
+            raise Unsupported(message, feature="generate")
+        request = codec.request_from_wire(msgspec.json.decode(body, type=GenerateCall))
+        answer = generator.generate(request)
+        return answer if isinstance(answer, Batches) else batches_of(answer)
 
     async def _task(self, name: str, body: bytes) -> tuple[int, bytes]:
         """A task with one result."""
@@ -189,27 +204,23 @@ class Worker:
             failed = EngineFailed(f"The engine failed: {type(error).__name__}: {error}")
             yield codec.encode_events([Failed(failed)])
 
-    async def _answer(self, body: bytes) -> AsyncGenerator[tuple[bytes, bool], None]:
-        """The events of one call as NDJSON, and whether they are the last ones.
 
-        An exception becomes a last, failed line.
-        """
-        try:
-            generator = self._backend
-            if not isinstance(generator, TextGenerator):
-                message = "This worker does not generate text, or has not loaded its model."
-                raise Unsupported(message, feature="generate")  # noqa: TRY301 - one exit for every failure
-            request = codec.request_from_wire(msgspec.json.decode(body, type=GenerateCall))
-            async with aclosing(generator.generate(request)) as batches:
-                async for batch in batches:
-                    is_last = bool(batch) and isinstance(batch[-1], Finished | Failed)
-                    yield codec.encode_events(batch), is_last
-        except LocalAIError as error:
-            yield codec.encode_events([Failed(error)]), True
-        except Exception as error:
-            _log.exception("the call failed")
-            failed = EngineFailed(f"The engine failed: {type(error).__name__}: {error}")
-            yield codec.encode_events([Failed(failed)]), True
+class _Ended(Exception):
+    """The last event has been sent: what an engine says after it is for nobody."""
+
+
+def _send(sender: Sender, batch: Sequence[Event]) -> Awaitable[None] | None:
+    if sender.has_ended:
+        raise _Ended
+    if batch and isinstance(batch[-1], Finished | Failed):
+        sender.end(codec.encode_events(batch))
+        return None
+    return sender.send(codec.encode_events(batch))
+
+
+def _fail(sender: Sender, error: LocalAIError) -> None:
+    if not sender.has_ended:
+        sender.end(codec.encode_events([Failed(error)]))
 
 
 def _failed(error: LocalAIError) -> tuple[int, bytes]:

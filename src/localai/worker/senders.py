@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from localai.worker.http_server import Exchange
 
 _TOGETHER_S = 0.008  # half of what a screen needs for a picture
@@ -49,7 +51,7 @@ class Senders:
 class Sender:
     """Sends the pieces of one answer."""
 
-    __slots__ = ("_all", "_exchange", "_held", "_media_type", "_sent_s")
+    __slots__ = ("_all", "_exchange", "_held", "_media_type", "_sent_s", "has_ended")
 
     def __init__(self, senders: Senders, exchange: Exchange, media_type: str) -> None:
         self._all = senders
@@ -57,9 +59,10 @@ class Sender:
         self._media_type = media_type
         self._held: list[bytes] = []
         self._sent_s = 0.0
+        self.has_ended = False
 
-    async def send(self, piece: bytes) -> None:
-        """Send a piece, or hold it for a moment. Waits while the caller does not read."""
+    def send(self, piece: bytes) -> Awaitable[None] | None:
+        """Send a piece, or hold it for a moment. To be awaited while the caller does not read."""
         if self._held:
             self._held.append(piece)
         elif (now_s := time.monotonic()) - self._sent_s < _TOGETHER_S:
@@ -68,11 +71,11 @@ class Sender:
         else:
             self._sent_s = now_s
             self._exchange.put(piece, self._media_type)
-        if self._exchange.is_full:
-            await self._exchange.room()
+        return self._exchange.room() if self._exchange.is_full else None
 
     def end(self, piece: bytes) -> None:
         """Send the last piece, with all that was held."""
+        self.has_ended = True
         self._exchange.end(b"".join([*self._held, piece]), self._media_type)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
+from localai.domain.batches import Batches
 from localai.domain.events import (
     BlockEnded,
     BlockKind,
@@ -26,8 +27,8 @@ from localai.domain.events import (
 from localai.domain.generation import GenerationRequest, PlainText, ToolMode
 from localai.worker.llama_server import chunks
 
-Batches = AsyncGenerator[Sequence[Event], None]
-Stream = Callable[[GenerationRequest, chunks.Translator], Batches]
+Events = AsyncGenerator[Sequence[Event], None]
+Stream = Callable[[GenerationRequest, chunks.Translator], Batches[Event]]
 Reader = Callable[[Event], list[Event]]
 
 
@@ -43,7 +44,7 @@ async def call_or_answer(
     translator: chunks.Translator,
     read: Reader,
     read_form: Reader,
-) -> Batches:
+) -> Events:
     """One choice: calls, or an answer in the form.
 
     `read` finds what stands in the free beginning, `read_form` what stands in the answer.

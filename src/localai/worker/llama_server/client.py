@@ -7,10 +7,12 @@ import json
 import math
 from contextlib import aclosing
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from localai.domain.batches import Batches, Take, batches_of, taken
 from localai.domain.errors import EngineFailed, InvalidRequest, Unsupported
 from localai.domain.events import (
     BlockEnded,
@@ -54,7 +56,7 @@ from localai.worker.parsers.thinking import ThinkingReader, ThinkingTags
 from localai.worker.stop_guard import StopGuard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 _LARGEST_VOCABULARY = 2**31  # where the engine does not tell
 _OK = 200
@@ -122,61 +124,59 @@ class LlamaServer:
             await self._thinking.look_at_template()
         return properties
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
-        """Answer `request` as events; closing the iterator stops the engine.
+    def generate(self, request: GenerationRequest) -> Batches[Event]:
+        """Answer `request` as events; ending early stops the engine.
 
         Raises RequestError and EngineFailed.
         """
+        return Batches(partial(self._deliver, request))
+
+    async def _deliver(self, request: GenerationRequest, take: Take[Event]) -> None:
         plan = await self._tools.plan(request)
-        request, calls_in_text, forced = plan.request, plan.calls, plan.is_forced
+        request = plan.request
         if isinstance(request.prompt, Completion) and request.prompt.token_ids is not None:
             await self._check_ids(request.prompt.token_ids, "prompt")
         prompt_logprobs: tuple[TokenLogprob, ...] = ()
         if request.prompt_logprobs:
             prompt_logprobs = await self._score_prompt(request)
-        finished: list[chunks.Translator] = []
-        ending: list[Event] = []
-        guarded = requests.matches_stops_itself(request)
         read: Reader | None = None
-        if not forced and not plan.is_either:
+        if not plan.is_forced and not plan.is_either:
             thinking = await self._thinking.reader(request)
-            if thinking is not None or calls_in_text is not None:
-                read = _in_turn(thinking, calls_in_text)
+            if thinking is not None or plan.calls is not None:
+                read = _in_turn(thinking, plan.calls)
+        guarded = requests.matches_stops_itself(request)
         one_call = wants_one_call(request)
-        alone = guarded or forced or plan.is_either or one_call
+        alone = guarded or plan.is_forced or plan.is_either or one_call
         together = 1 if alone else self._slots
+        ending = _Ending(take)
+        completion_tokens = 0
         for first in range(0, request.choices, together):
             turn = _turn(request, first, min(together, request.choices - first))
-            is_last = first + turn.choices == request.choices
             translator = chunks.Translator(
                 logprobs=request.logprobs, first_choice=first, prompt_logprobs=prompt_logprobs
             )
             answer = self._stream(turn, translator)
             if plan.is_either:
-                begun = _in_turn(await self._thinking.reader(turn), calls_in_text)
+                begun = _in_turn(await self._thinking.reader(turn), plan.calls)
                 formed = _in_turn(await self._thinking.reader(turn))
-                answer = call_or_answer(self._stream, turn, translator, begun, formed)
-            if forced:
-                answer = self._forced_calls.answer(turn, translator)
+                answer = batches_of(call_or_answer(self._stream, turn, translator, begun, formed))
+            if plan.is_forced:
+                answer = batches_of(self._forced_calls.answer(turn, translator))
             elif guarded:
-                answer = _until_stop(answer, StopGuard(request.stop), translator)
+                answer = batches_of(_until_stop(answer, StopGuard(request.stop), translator))
             elif request.max_tokens == 0:
-                answer = _without_text(answer, translator)
+                answer = batches_of(_without_text(answer, translator))
             if read is not None:
                 answer = _read_by(answer, read)
             if one_call:
-                answer = until_second_call(answer, translator)
-            async with aclosing(answer) as batches:
-                async for events in batches:
-                    if is_last and translator.ended_choices == turn.choices:
-                        ending += events  # the end of a choice, and the last event, go out together
-                    elif events:
-                        yield events
-            finished.append(translator)
-        total = finished[0]
-        for translator in finished[1:]:
-            total.completion_tokens += translator.completion_tokens
-        yield [*ending, total.finish()]
+                answer = batches_of(until_second_call(answer, translator))
+            is_last = first + turn.choices == request.choices
+            await answer.into(partial(ending.take, translator, turn.choices) if is_last else take)
+            completion_tokens += translator.completion_tokens
+            if not first:
+                total = translator
+        total.completion_tokens = completion_tokens
+        await taken(take, [*ending.events, total.finish()])
 
     def _endpoint(self, request: GenerationRequest) -> tuple[str, dict[str, Any]]:
         match request.prompt:
@@ -198,30 +198,24 @@ class LlamaServer:
             if not self._modalities.get(_MODALITIES.get(part.kind, ""), False):
                 raise chunks.takes_no(part.kind.value)
 
-    async def _stream(
-        self, request: GenerationRequest, translator: chunks.Translator
-    ) -> AsyncGenerator[Sequence[Event], None]:
+    def _stream(self, request: GenerationRequest, translator: chunks.Translator) -> Batches[Event]:
+        """What the engine answers, as `translator` reads it."""
+        return Batches(partial(self._follow, request, translator))
+
+    async def _follow(
+        self, request: GenerationRequest, translator: chunks.Translator, take: Take[Event]
+    ) -> None:
         path, body = self._endpoint(request)
         body |= await self._grammars.fields(request)
         if self._shows_format and isinstance(request.output, JsonSchema):
             shown = {"response_format": json.loads(request.output.schema)}
             body["chat_template_kwargs"] = shown | body.get("chat_template_kwargs", {})
         requests.bound_look_back(body, self._context_size)
-        translate = _reader(path, translator)
+        lines = _Lines(_reader(path, translator), take)
         async with await self._http.post(path, msgspec.json.encode(body)) as answer:
             if answer.status != _OK:
                 raise chunks.body_to_error(answer.status, await answer.whole())
-            rest = b""
-            while piece := await answer.piece():
-                *lines, rest = (rest + piece).split(b"\n")
-                events: list[Event] = []
-                for line in lines:
-                    if line.startswith(b"data: ") and line != b"data: [DONE]":
-                        events.extend(translate(line[6:]))
-                    elif line.startswith(b"error: "):
-                        raise chunks.body_to_error(500, b'{"error":' + line[7:] + b"}")
-                if events:
-                    yield events
+            await answer.follow(lines.read)
         if translator.ended_choices < request.choices:
             message = "The engine stopped before the end of its answer."
             raise EngineFailed(message, hint="Look at the worker's log.")
@@ -335,6 +329,47 @@ class LlamaServer:
         return reply
 
 
+class _Lines:
+    """Hands the events in llama-server's lines to `take`, those of one piece together."""
+
+    __slots__ = ("_rest", "_take", "_translate")
+
+    def __init__(self, translate: Callable[[bytes], list[Event]], take: Take[Event]) -> None:
+        self._translate = translate
+        self._take = take
+        self._rest = b""
+
+    def read(self, piece: bytes) -> Awaitable[None] | None:
+        """Read a piece of the answer. Raises the engine's own error."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        events: list[Event] = []
+        for line in lines:
+            if line.startswith(b"data: ") and line != b"data: [DONE]":
+                events.extend(self._translate(line[6:]))
+            elif line.startswith(b"error: "):
+                raise chunks.body_to_error(500, b'{"error":' + line[7:] + b"}")
+        return self._take(events) if events else None
+
+
+class _Ending:
+    """Keeps back the end of the last choice, which goes out together with the last event."""
+
+    __slots__ = ("_take", "events")
+
+    def __init__(self, take: Take[Event]) -> None:
+        self._take = take
+        self.events: list[Event] = []
+
+    def take(
+        self, translator: chunks.Translator, choices: int, events: Sequence[Event]
+    ) -> Awaitable[None] | None:
+        """Hand on events, until all `choices` have ended."""
+        if translator.ended_choices == choices:
+            self.events += events
+            return None
+        return self._take(events) if events else None
+
+
 def _reader(path: str, translator: chunks.Translator) -> Callable[[bytes], list[Event]]:
     if path == "/v1/chat/completions":
         return lambda payload: translator.chat(_chat_decoder.decode(payload))
@@ -365,7 +400,7 @@ def _turn(request: GenerationRequest, first: int, count: int) -> GenerationReque
 
 
 async def _until_stop(
-    answer: AsyncGenerator[Sequence[Event], None], guard: StopGuard, translator: chunks.Translator
+    answer: Batches[Event], guard: StopGuard, translator: chunks.Translator
 ) -> AsyncGenerator[Sequence[Event], None]:
     """One choice's events up to the first stop sequence, which ends the engine's work."""
     async with aclosing(answer) as batches:
@@ -387,17 +422,17 @@ async def _until_stop(
             yield out
 
 
-async def _read_by(
-    answer: AsyncGenerator[Sequence[Event], None], read: Reader
-) -> AsyncGenerator[Sequence[Event], None]:
+def _read_by(answer: Batches[Event], read: Reader) -> Batches[Event]:
     """What a reader makes of an answer."""
-    async with aclosing(answer) as batches:
-        async for batch in batches:
-            yield [made for event in batch for made in read(event)]
+
+    async def deliver(take: Take[Event]) -> None:
+        await answer.into(lambda batch: take([made for event in batch for made in read(event)]))
+
+    return Batches(deliver)
 
 
 async def _without_text(
-    answer: AsyncGenerator[Sequence[Event], None], translator: chunks.Translator
+    answer: Batches[Event], translator: chunks.Translator
 ) -> AsyncGenerator[Sequence[Event], None]:
     """An answer of no tokens: llama-server makes one even when it is asked for none."""
     async with aclosing(answer) as batches:

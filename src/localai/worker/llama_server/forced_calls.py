@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from localai.domain.batches import Batches
 from localai.domain.errors import EngineFailed
 from localai.domain.events import (
     BlockEnded,
@@ -47,8 +48,8 @@ from localai.worker.llama_server import chunks, requests
 from localai.worker.llama_server.gbnf import Gbnf
 from localai.worker.llama_server.tool_schemas import is_obeyed as is_obeyed_by_engine
 
-Batches = AsyncGenerator[Sequence[Event], None]
-Stream = Callable[[GenerationRequest, chunks.Translator], Batches]
+Events = AsyncGenerator[Sequence[Event], None]
+Stream = Callable[[GenerationRequest, chunks.Translator], Batches[Event]]
 Post = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 _FREE_TEXT = re.compile(r"until-\d+\??$")
@@ -81,7 +82,7 @@ class ForcedCalls:
         self._post = post
         self._openings: dict[str, str] = {}  # by the offered tools; a format may spell their names
 
-    async def answer(self, request: GenerationRequest, translator: chunks.Translator) -> Batches:
+    async def answer(self, request: GenerationRequest, translator: chunks.Translator) -> Events:
         """One choice that is a call. Raises what the engine raises."""
         is_obeyed = all(is_obeyed_by_engine(tool) for tool in request.tools if tool.strict)
         opening = await self._opening(request) if is_obeyed else ""
@@ -114,7 +115,7 @@ class ForcedCalls:
             self._openings[key] = known
         return known
 
-    async def _as_json(self, request: GenerationRequest, translator: chunks.Translator) -> Batches:
+    async def _as_json(self, request: GenerationRequest, translator: chunks.Translator) -> Events:
         """The call as a JSON object of name and arguments, after the model's own prompt."""
         assert isinstance(request.prompt, Chat)
         body = requests.chat_body(request, request.prompt.messages)
@@ -161,7 +162,7 @@ def _with_beginning(request: GenerationRequest, opening: str) -> GenerationReque
     return dataclasses.replace(request, prompt=Chat(messages=(*request.prompt.messages, begun)))
 
 
-async def _calls_only(answer: Batches) -> Batches:
+async def _calls_only(answer: Batches[Event]) -> Events:
     """Leave out text, and the end of a choice that holds no call: another way takes over."""
     called = False
     async with aclosing(answer) as batches:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from localai.domain.batches import Batches
 from localai.domain.events import BlockKind, BlockStarted, ChoiceEnded, Event, FinishReason
 from localai.domain.generation import GenerationRequest, ToolMode
 from localai.worker.llama_server import chunks
@@ -21,7 +22,7 @@ def wants_one_call(request: GenerationRequest) -> bool:
 
 
 async def until_second_call(
-    answer: AsyncGenerator[Sequence[Event], None], translator: chunks.Translator
+    answer: Batches[Event], translator: chunks.Translator
 ) -> AsyncGenerator[Sequence[Event], None]:
     """One choice's events up to the second call, which ends it."""
     called = False

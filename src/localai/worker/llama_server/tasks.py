@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-
+from localai.domain.batches import Batches
 from localai.domain.events import Event
 from localai.domain.generation import GenerationRequest
 from localai.domain.vectors import (
@@ -26,7 +25,7 @@ class LlamaServerTasks:
     def __init__(self, client: LlamaServer) -> None:
         self._client = client
 
-    def generate(self, request: GenerationRequest) -> AsyncGenerator[Sequence[Event], None]:
+    def generate(self, request: GenerationRequest) -> Batches[Event]:
         """See `worker.interfaces.TextGenerator`."""
         return self._client.generate(request)
 
