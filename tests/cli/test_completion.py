@@ -30,6 +30,9 @@ def test_commands_options_and_models_are_completed(tmp_path: Path) -> None:
     )
     assert completed(tmp_path, "python models sea") == ["search"]
     assert completed(tmp_path, "python chat te") == ["team-echo"]
+    assert "qwen3-0.6b" in completed(tmp_path, "python run qwen3-")
+    assert "qwen3-0.6b" not in completed(tmp_path, "python models uninstall qwen3-")
+    assert "qwen3-0.6b" in completed(tmp_path, "python models install qwen3-0")
     assert "--json" in completed(tmp_path, "python models list --j")
 
 

@@ -11,7 +11,7 @@ import click
 
 from localai import settings as settings_table
 from localai.cli.background import Background
-from localai.cli.completion import complete_models
+from localai.cli.completion import complete_installable
 from localai.cli.conversation import LEAVING, Conversation
 from localai.cli.options import setting_options
 
@@ -29,7 +29,7 @@ _QUOTES = '"""'
 
 
 @click.command()
-@click.argument("model", required=False, default="", shell_complete=complete_models)
+@click.argument("model", required=False, default="", shell_complete=complete_installable)
 @click.option("-p", "--prompt", help="Answer this and end; `-` reads it from stdin.")
 @click.option(
     "-y", "--yes", is_flag=True, help="Install the engine that the model needs, without asking."

@@ -49,3 +49,21 @@ def complete_models(
         return []
     names = ModelFolder(settings.models_path).catalog().specs
     return [Item(name) for name in names if name.startswith(incomplete)]
+
+
+def complete_installable(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The installed models, and those of the list that comes with the package; nobody is asked."""
+    from click.shell_completion import CompletionItem as Item
+
+    from localai.gallery.galleries import PACKAGED
+    from localai.gallery.index import read_index
+    from localai.gallery.places import OWN
+
+    installed = complete_models(context, parameter, incomplete)
+    known = {item.value for item in installed}
+    listed = (entry.name for entry in read_index(PACKAGED.read_bytes(), gallery=OWN).entries)
+    return installed + [
+        Item(name) for name in listed if name.startswith(incomplete) and name not in known
+    ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localai import settings as settings_table
+from localai.cli.completion import complete_installable
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ SETTINGS = (
 
 
 @click.command("install")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument(
+    "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_installable
+)
 @click.option("--name", "called", default="", help="What to call the model; for one NAME.")
 @click.option("--variant", default="", help="The build to take, by its name or its quantization. Default: what fits here.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace what is there, also when it is newer or another one.")  # fmt: skip

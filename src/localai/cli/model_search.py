@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localai import settings as settings_table
-from localai.cli.completion import complete_models
+from localai.cli.completion import complete_installable, complete_models
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def search(
 
 
 @click.command("info")
-@click.argument("name", shell_complete=complete_models)
+@click.argument("name", shell_complete=complete_installable)
 @_json_option
 @setting_options(_PLACES)
 def info(name: str, *, as_json: bool, **flags: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localai import settings as settings_table
+from localai.cli.completion import complete_models
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _TAR = (".tar",)
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_models)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @setting_options(_PLACE)
@@ -43,7 +44,7 @@ def uninstall(names: tuple[str, ...], *, yes: bool, as_json: bool, **flags: Any)
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_models)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @setting_options(_PLACE)
 def verify(names: tuple[str, ...], *, as_json: bool, **flags: Any) -> None:
@@ -87,7 +88,7 @@ def prune(*, as_json: bool, **flags: Any) -> None:
 
 
 @click.command("export")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @setting_options(_PLACE)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from localai import settings as settings_table
-from localai.cli.completion import complete_models
+from localai.cli.completion import complete_installable
 from localai.cli.options import setting_options
 from localai.domain.errors import SettingInvalid
 
@@ -28,7 +28,7 @@ _FIND = "local-ai models search WORD finds them, local-ai run NAME gets one"
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[MODEL]...", shell_complete=complete_models)
+@click.argument("names", nargs=-1, metavar="[MODEL]...", shell_complete=complete_installable)
 @click.option(
     "--install-missing",
     "autoload_backends_too",
