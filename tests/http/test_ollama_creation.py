@@ -80,6 +80,15 @@ def test_the_official_client_makes_a_model_of_a_file(live: LiveServer, tmp_path:
         assert client.create_blob(file) == digest  # an installed file counts, and is not kept twice
         assert not (live.folder / ".local-ai" / "blobs" / digest.replace(":", "-")).exists()
 
+        template = shown.template
+        client.create("made", from_="made", template=template)  # its own, as `show` gave it
+        assert "ollama" not in (live.folder / "made.yaml").read_text()
+        client.create(
+            "other", from_="made", template="[{{ .System }}]{{ .Prompt }}:{{ .Response }}"
+        )
+        assert client.show("other").template == "[{{ .System }}]{{ .Prompt }}:{{ .Response }}"
+        assert talk(client, "other") is not None
+        client.delete("other")
         made = client.create("child", from_="made", parameters={"stop": []}, system="Be brief.")
         assert made.status == "success"
         assert live.post("/api/show", {"model": "child"}).json["system"] == "Be brief."
@@ -154,7 +163,8 @@ def test_what_cannot_be_made_is_refused_in_words(live: LiveServer, tmp_path: Pat
             ({"files": {"a.gguf": good}, "adapters": {"b.gguf": good}}, 400, "no LoRA adapter"),
             ({"files": {"a.gguf": good}, "parameters": {"temprature": 1}}, 400, "temperature"),
             ({"files": {"a.gguf": good}, "parameters": {"temperature": "hot"}}, 400, "hot"),
-            ({"files": {"a.gguf": good}, "template": "{{ .Prompt }}"}, 400, "template"),
+            ({"files": {"a.gguf": good}, "template": "{{ .Prompt "}, 400, "template:1"),
+            ({"files": {"a.gguf": good}, "template": "{% if x %}"}, 400, "Jinja"),
             ({"files": {"a.gguf": good}, "quantize": "q4_K_M"}, 400, "quantized"),
             ({"files": {"a.gguf": good}, "messages": [{"role": "x", "content": ""}]}, 400, "role"),
             ({"from": "file:///srv/a.gguf", "stream": False}, 403, "/srv/a.gguf"),

@@ -253,6 +253,7 @@ TEMPLATE: Final = Section(
             "function",
             "multimodal",
             "join_chat_messages_by_character",
+            "ollama",
         ),
     }
 )

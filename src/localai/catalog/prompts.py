@@ -12,6 +12,13 @@ from typing import Any, Final
 
 from localai.catalog.gotemplate import GoTemplateError, Record, Template, parse
 from localai.catalog.gotemplate.json_text import NotJson, decode, encode
+from localai.catalog.ollama_prompts import (
+    OllamaTemplate,
+    Said,
+    Tool,
+    parse_ollama,
+    render_ollama,
+)
 from localai.domain.errors import InvalidRequest, SpecInvalid, Unsupported
 from localai.domain.generation import (
     MEDIA_MARKER,
@@ -29,7 +36,7 @@ _OLDER_MARKERS: Final = {MediaKind.IMAGE: "[img-{}]", MediaKind.AUDIO: "[audio-{
 CALLS_ROLE: Final = "assistant_function_call"
 """The key of `roles` for messages of the assistant that hold calls."""
 
-_KEYS: Final = ("chat", "chat_message", "completion", "edit", "function", "multimodal")
+_KEYS: Final = ("chat", "chat_message", "completion", "edit", "function", "multimodal", "ollama")
 SUFFIX: Final = ".tmpl"
 _LONGEST_STEM: Final = 250  # a name of a file has at most 255 bytes
 _HINT: Final = (
@@ -62,6 +69,7 @@ class PromptTemplates:
     edit: Template | BrokenTemplate | None = None
     function: Template | BrokenTemplate | None = None
     multimodal: Template | BrokenTemplate | None = None
+    ollama: OllamaTemplate | BrokenTemplate | None = None
     join_chat_messages_by_character: str | None = None
     use_tokenizer_template: bool = False
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +79,7 @@ class PromptTemplates:
     @property
     def renders_chat(self) -> bool:
         """Whether conversations are for `render_chat`, not for the engine's own template."""
-        has_any = self.chat or self.chat_message or self.function
+        has_any = self.chat or self.chat_message or self.function or self.ollama
         return has_any is not None and not self.use_tokenizer_template
 
     @property
@@ -100,13 +108,13 @@ def prompt_templates(
     `model_file` is `parameters.model`, relative to the models folder. Never raises: templates that
     do not parse are in `problems`.
     """
-    found: dict[str, Template | BrokenTemplate] = {}
+    found: dict[str, Any] = {}
     for key in _KEYS:
         name, source = _source(key, section.get(key) or "", model_file, read)
         if source is None:
             continue
         try:
-            found[key] = parse(source, name)
+            found[key] = (parse_ollama if key == "ollama" else parse)(source, name)
         except GoTemplateError as error:
             found[key] = BrokenTemplate(_problem(name, error, origin))
     return PromptTemplates(
@@ -122,7 +130,7 @@ def prompt_templates(
 def _source(key: str, written: str, model_file: str, read: Read) -> tuple[str, str | None]:
     """Give what to call the template, and its text: from a file if one has the name written."""
     name = f"template.{key}"
-    if key == "multimodal":
+    if key in ("multimodal", "ollama"):
         return name, written or None
     has_file_of_model = key != "chat_message"
     stem = written or (model_file if has_file_of_model else "")
@@ -147,7 +155,7 @@ def _problem(name: str, error: GoTemplateError, origin: str) -> str:
     return f"{f'{origin}: ' if origin else ''}{name}:{error.line}:{error.column}: {error.message}"
 
 
-def _rendered(template: Template | BrokenTemplate, data: Record, origin: str) -> str:
+def _rendered(template: Template | BrokenTemplate, data: Any, origin: str) -> str:
     if isinstance(template, BrokenTemplate):
         raise _invalid(template.problem)
     try:
@@ -181,6 +189,8 @@ def render_chat(
         raise TypeError("render_chat renders conversations only")
     if tools is None:
         tools = offered_tools(request, FunctionSettings())
+    if templates.ollama is not None:
+        return _in_ollamas_form(request.prompt, templates, templates.ollama, tools)
     has_grammar = bool(tools) or not isinstance(request.output, PlainText)
     texts: list[str] = []
     suppresses_system_prompt = False
@@ -205,6 +215,30 @@ def render_chat(
         Functions=[_function_data(tool) for tool in tools],
         ReasoningEffort=request.reasoning_effort or "",
         Metadata=dict(metadata or {}),
+    )
+
+
+def _in_ollamas_form(
+    prompt: Chat,
+    templates: PromptTemplates,
+    parsed: OllamaTemplate | BrokenTemplate,
+    tools: tuple[ToolSpec, ...],
+) -> str:
+    if isinstance(parsed, BrokenTemplate):
+        raise _invalid(parsed.problem)
+    said = [
+        Said(role="system" if turn.role == Role.DEVELOPER else str(turn.role), content=turn.content,
+             calls=tuple((call.name, call.arguments) for call in turn.calls), name=turn.name)
+        for turn in _turns(prompt.messages, replace(templates, roles={}))
+    ]  # fmt: skip
+    if templates.system_prompt and not any(one.role == "system" for one in said):
+        said.insert(0, Said(role="system", content=templates.system_prompt))
+    listed = [
+        Tool(name=tool.name, description=tool.description or "", parameters=tool.parameters or "")
+        for tool in tools
+    ]
+    return render_ollama(
+        parsed, said, listed, render=lambda part, data: _rendered(part, data, templates.origin)
     )
 
 

@@ -86,6 +86,7 @@ class NewModel:
 
     `files` and `adapters` map file names to checksums (SHA-256, lower-case hex) of files that were
     sent before. `config` goes over the model file of `base`; it has LocalAI's spellings.
+    `template` writes its conversations, in Ollama's form; "" is the one that it has.
     """
 
     name: str
@@ -93,3 +94,4 @@ class NewModel:
     files: Mapping[str, str] = field(default_factory=dict)
     adapters: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, object] = field(default_factory=dict)
+    template: str = ""

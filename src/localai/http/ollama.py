@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from localai.catalog.ollama_prompts import OllamaTemplate
 from localai.dialects import ollama
 from localai.domain.errors import LocalAIError
 from localai.http.body import MEGABYTE, HungUp, read_body
@@ -146,7 +147,7 @@ class OllamaEndpoints:
             return services.error_response(request.scope, error, ollama.error_reply)
         card = ollama.ModelDetailsCard(
             facts=_card(spec, facts),
-            template=(facts.chat_template or "") if facts else "",
+            template=_template(spec, facts),
             system=spec.system_prompt,
             license=spec.license,
             messages=spec.messages,
@@ -203,6 +204,14 @@ def _capabilities(spec: ModelSpec, facts: GgufFacts | None) -> tuple[str, ...]:
         "thinking": any(word in template for word in _THINKING_WORDS),
     }
     return tuple(word for word, has in found.items() if has)
+
+
+def _template(spec: ModelSpec, facts: GgufFacts | None) -> str:
+    """How conversations are written: as its model file says, else as its weights do."""
+    own = spec.templates.ollama if spec.templates is not None else None
+    if isinstance(own, OllamaTemplate):
+        return own.source
+    return (facts.chat_template or "") if facts is not None else ""
 
 
 def _parameters(spec: ModelSpec) -> dict[str, Any]:

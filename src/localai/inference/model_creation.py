@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from localai.catalog.gguf import PART, looks_like, read_gguf
+from localai.catalog.gotemplate import GoTemplateError
+from localai.catalog.ollama_prompts import parse_ollama
 from localai.domain.errors import InvalidRequest, ModelFileInvalid, NotStored
 from localai.downloads import model_files
 from localai.downloads.names import model_file_name, place, safe_name
@@ -103,6 +105,9 @@ class ModelCreation:
             _check_adapters(adapters)
             config["lora_adapters"] = [f"{folder}/{_base(file)}" for file in adapters]
         config = over(config, new.config)
+        if new.template and not self._is_own(new.template, new, sent):
+            _check_template(new.template)
+            config["template"] = {"ollama": new.template}
         try:
             text = checked_yaml(config, "Created with POST /api/create")
         except InvalidRequest as error:
@@ -153,6 +158,15 @@ class ModelCreation:
         if path is None:
             raise NotStored("file", f"sha256:{sha256}", param="files")
         return _Sent(name, sha256, path)
+
+    def _is_own(self, template: str, new: NewModel, sent: list[_Sent]) -> bool:
+        """Whether a template is the one in the weights, which `show` gives and clients send back."""
+        path = self._base(new.base).model_path if new.base else sent[0].path
+        if path is None or looks_like(path) != "gguf":
+            return False
+        with suppress(ModelFileInvalid):
+            return (read_gguf(path).chat_template or "").strip() == template.strip()
+        return False
 
     def _files_of(self, spec: ModelSpec) -> tuple[FileRecord, ...]:
         """The files that came with a model, which stay as long as one model has them."""
@@ -248,3 +262,18 @@ def _check_adapters(files: list[_Sent]) -> None:
                 f"{_base(file)!r} is no LoRA adapter: it is a GGUF file of the kind {kind}.",
                 param="adapters",
             )
+
+
+def _check_template(template: str) -> None:
+    """Raise InvalidRequest for a template that does not parse."""
+    if "{%" in template:
+        raise InvalidRequest(
+            "The template is in Jinja, and Ollama's are in Go's template language.",
+            param="template",
+            hint="Leave it out: the template in the model's file is used then.",
+        )
+    try:
+        parse_ollama(template, "template")
+    except GoTemplateError as error:
+        said = f"template:{error.line}:{error.column}: {error.message}"
+        raise InvalidRequest(f"The template is wrong: {said}", param="template") from None

@@ -8,6 +8,6 @@ docs/reference/templates.md says what is supported.
 
 from localai.catalog.gotemplate.errors import GoTemplateError
 from localai.catalog.gotemplate.template import Template, parse
-from localai.catalog.gotemplate.values import Record
+from localai.catalog.gotemplate.values import PrintedList, PrintedMap, Record
 
-__all__ = ["GoTemplateError", "Record", "Template", "parse"]
+__all__ = ["GoTemplateError", "PrintedList", "PrintedMap", "Record", "Template", "parse"]

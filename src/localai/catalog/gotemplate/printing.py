@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from localai.catalog.gotemplate.values import MISSING, Record, to_bytes
+from localai.catalog.gotemplate.values import MISSING, PrintedList, PrintedMap, Record, to_bytes
 
 NO_VALUE: Final = "<no value>"
 NIL: Final = "<nil>"
@@ -52,6 +52,8 @@ def plain(value: Any) -> str:
             return str(value)
         case float():
             return shortest(value)
+        case PrintedMap() | PrintedList() | Record() if value.text:
+            return value.text
         case list() | tuple():
             return f"[{' '.join(plain(item) for item in value)}]"
         case Mapping():

@@ -43,13 +43,26 @@ class Record:
     """A struct: `fields` in declared order. To ask it for another field is an error.
 
     `json_names` are the names in JSON where they differ; `omitted_if_empty` are the fields that
-    JSON leaves out when they are empty.
+    JSON leaves out when they are empty. `text` is what it prints as, when it has a String method.
     """
 
     type_name: str
     fields: Mapping[str, Any]
     json_names: Mapping[str, str] = field(default_factory=dict)
     omitted_if_empty: frozenset[str] = frozenset()
+    text: str = ""
+
+
+class PrintedMap(dict[str, Any]):
+    """A map with a String method: it prints as `text`."""
+
+    text = ""
+
+
+class PrintedList(list[Any]):
+    """A slice with a String method: it prints as `text`."""
+
+    text = ""
 
 
 def to_bytes(text: str) -> bytes:

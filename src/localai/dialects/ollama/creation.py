@@ -48,7 +48,7 @@ class CreateBody(msgspec.Struct, kw_only=True):
     ] = None
     license: Annotated[str | list[str] | None, Meta(description="The terms of its use")] = None
     template: Annotated[
-        str | None, Meta(description="Refused, but empty: the model's own template is used")
+        str | None, Meta(description="How a conversation is written, in Ollama's form")
     ] = None
     quantize: Annotated[str | None, Meta(description="Refused: send a quantized file")] = None
     renderer: Annotated[str | None, Meta(description="Has no effect")] = None
@@ -86,12 +86,6 @@ def decode_create(body: bytes) -> tuple[CreateBody, NewModel]:
             param="quantize",
             hint="Send a GGUF file that is quantized already, for example by llama-quantize.",
         )
-    if read.template:
-        raise Unsupported(
-            "A template in Ollama's form is not used here; the one in the model's file is.",
-            param="template",
-            hint="Leave template out, or write `template:` into the model file (POST /models/edit/NAME).",
-        )
     base = (read.from_ or "").strip().removesuffix(_DEFAULT_TAG)
     if not (base or read.files):
         raise InvalidRequest(
@@ -107,6 +101,7 @@ def decode_create(body: bytes) -> tuple[CreateBody, NewModel]:
         files=_digests(read.files, "files"),
         adapters=_digests(read.adapters, "adapters"),
         config=_config(read),
+        template=read.template or "",
     )
 
 
