@@ -19,6 +19,9 @@ wants_clients = $(if $(ARGS),$(findstring clients,$(ARGS)),all)
 # Engines must not spin on idle cores, nor start a debugger to print a backtrace, while tests kill workers.
 quiet_engines := OMP_WAIT_POLICY=passive GGML_NO_BACKTRACE=1
 
+# The whole suite waits more than it computes. Tests of one file stay together: they share servers.
+side_by_side := -n auto
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -37,7 +40,7 @@ engines: $(venv)/ready-engines ## Install the engines that the tests run (make t
 
 test: $(venv)/ready-dev $(venv)/ready-engines ## Run the tests; make test ARGS="tests/domain -x" chooses
 	@$(if $(wants_clients),$(MAKE) -k clients || echo "tests/clients skips what could not be installed." >&2)
-	@$(quiet_engines) $(bin)/pytest -q $(ARGS)
+	@$(quiet_engines) $(bin)/pytest -q $(if $(ARGS),$(ARGS),$(side_by_side))
 
 clients: $(clients:%=$(venv)/%/ready) ## Install the client libraries that judge our APIs (make test does it as well)
 

@@ -9,12 +9,28 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests import side_by_side
 from tests.live import LiveServer, fill_models
 from tests.specs.recording import PATHS, VIOLATIONS
 
-# A busy machine is slow, and that is no failure.
-hypothesis.settings.register_profile("patient", deadline=None)
+# A busy machine is slow, and that is no failure. What is tried is the same each time, so that a change is
+# blamed for nothing but what it did; `--hypothesis-profile=wander --randomly-seed=7` looks further.
+hypothesis.settings.register_profile("patient", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("wander", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Say how many processes `-n auto` is."""
+    return side_by_side.processes()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> side_by_side.Sharing:
+    """Say which of them gets which tests."""
+    return side_by_side.Sharing(config, log)
+
 
 StartServer = Callable[..., LiveServer]
 

@@ -332,7 +332,7 @@ def fill_models(folder: Path, scripted: Sequence[str] = SPOKEN) -> Path:
             "context_size: 2048\nthreads: 1\noptions: [parallel:2]\n",
             "stopping.yaml": "name: stopping\nparameters: {model: text.gguf, temperature: 0}\n"
             "context_size: 1024\nthreads: 1\nstopwords: [three]\noptions: [parallel:1]\n",
-            "noise.yaml": "name: noise\nparameters: {model: weights/noise.gguf}\n"
+            "noise.yaml": "name: noise\nparameters: {model: weights/noise.gguf, seed: 1}\n"
             "context_size: 2048\nthreads: 1\noptions: [parallel:2]\n",
             "echo.yaml": echo_yaml("team/echo"),
             "slow.yaml": echo_yaml("slow", delay_s=0.05, slots=2),

@@ -42,6 +42,17 @@ class Terminal:
         """Press keys."""
         os.write(self._leader, text.encode())
 
+    def interrupt_until(self, text: str) -> None:
+        """Press Ctrl-C until `text` is shown: between a prompt and its wait for keys, readline hears none."""
+        pressed = 0.0
+        while self.shown.find(text, self._seen) < 0:
+            assert pressed < PATIENCE_S, f"{text!r} was not shown after:\n{self.shown}"
+            self.type("\x03")
+            if select.select([self._leader], [], [], 1)[0]:
+                self.shown += os.read(self._leader, 4096).decode(errors="replace")
+            pressed += 1
+        self.until(text)
+
 
 @contextmanager
 def terminal(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
+from tests.conftest import StartServer
 from tests.live import SENTENCE, SPOKEN, LiveServer
 
 HI: Any = [{"role": "user", "content": "Say this is a test!"}]
@@ -145,7 +148,11 @@ def test_a_seed_makes_an_answer_repeatable(server: LiveServer) -> None:
     assert say(7) != say(8)
 
 
-def test_without_a_seed_answers_differ(server: LiveServer) -> None:
+def test_without_a_seed_answers_differ(
+    models: Path, tmp_path: Path, start_server: StartServer
+) -> None:
+    shutil.copy(models / "weights" / "noise.gguf", tmp_path / "noise.gguf")
+    server = start_server(tmp_path)
     said = {text_of(chat(server, "noise", max_tokens=16, temperature=2)) for _ in range(3)}
     assert len(said) > 1
 
