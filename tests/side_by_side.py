@@ -13,7 +13,14 @@ from xdist.scheduler import LoadScopeScheduling
 
 # What this file's tests share is made anew for each engine and task.
 _CONFORMANCE = "tests/backends/test_conformance.py"
-_LONGEST_FIRST: tuple[str, ...] = ()
+_LONGEST_FIRST = (
+    "tests/clients/test_clients.py",
+    "tests/http/test_examples.py",
+    "tests/http/test_commands.py",
+    "tests/backends/test_sound_conformance.py",
+    "tests/http/test_models.py",
+    "tests/engines/test_install.py",
+)
 
 
 class Sharing(LoadScopeScheduling):
