@@ -117,6 +117,19 @@ def test_check_says_which_engine_and_why(cli: Cli) -> None:
     assert "Install it: local-ai backends install piper" in out
     assert "broken: has problems" in out
     assert "bad.yaml:2: threads" in out
+    (models / "odd.yaml").write_text(
+        "name: odd\nbackend: whisper\nparameters: {model: voice.onnx}\n"
+    )
+    (models / "empty").mkdir()
+    (models / "empty" / "config.json").write_text('{"architectures": ["BertModel"]}')
+    (models / "none.yaml").write_text(
+        "name: none\nbackend: sentencetransformers\nparameters: {model: empty}\n"
+    )
+    said = cli("check", "odd", "none")[1]
+    assert (
+        "voice.onnx is of the kind 'piper-voice', which whisper does not run; piper would." in said
+    )
+    assert "holds no weights" in said
     code, out, _ = cli("check", "tiny-chat", "--json")
     assert code == 0
     assert [one["name"] for one in json.loads(out)] == ["tiny-chat"]

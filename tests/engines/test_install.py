@@ -231,6 +231,12 @@ def test_the_command_line(data: Path, wheels: Path) -> None:
     assert checked.returncode == 0, checked.stdout
     assert json.loads(checked.stdout)["murmur"]["ok"]
     assert "what this version pins" in call("upgrade").stderr
+    described = data / "backends" / "custom" / "murmur.yaml"
+    described.write_text(MURMUR.replace("[murmur-engine]", '["murmur-engine>=1"]'))
+    assert "(an upgrade is there)" in call("list").stdout
+    upgraded = call("upgrade", "--wheels", str(wheels))
+    assert upgraded.returncode == 0, upgraded.stderr
+    assert "an upgrade" not in call("list").stdout
     assert call("uninstall", "murmur").returncode == 0
     assert not (data / "backends" / "murmur").exists()
     gone = call("uninstall", "murmur")

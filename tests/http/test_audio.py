@@ -238,6 +238,33 @@ def test_an_engine_without_files_is_a_model_by_its_name(sounding: LiveServer) ->
     assert span["end"] > 0.8
 
 
+def test_an_engine_may_be_named_instead_of_a_model(sounding: LiveServer) -> None:
+    """As LocalAI's /tts takes it."""
+    assert sounding.post("/tts", {"input": "Hi", "backend": "tones"}).status == 200
+    reply = sounding.post("/tts", {"input": "Hi", "backend": "piper-tts"})
+    assert (reply.status, reply.error["param"]) == (400, "backend")
+    assert "no installed model runs on that engine" in reply.error["message"]
+    reply = sounding.post("/tts", {"input": "Hi", "backend": "pipper"})
+    assert (reply.status, reply.error["param"]) == (400, "backend")
+    reply = sounding.post("/tts", {"input": "Hi", "backend": "espeak", "voice": "martian"})
+    assert "martian" in reply.error["message"] or reply.error["code"] == "backend_not_installed"
+
+
+def test_what_a_model_cannot_do_is_told_before_it_is_loaded(sounding: LiveServer) -> None:
+    """With the models that can. No weights of this one are there to be loaded."""
+    (sounding.folder / "mute.yaml").write_text("name: mute\nbackend: whisper\n")
+    path, body = "/v1/audio/speech", {"model": "mute", "input": "Hi"}
+    wait_until(lambda: sounding.post(path, body).status != 404, "the new model")
+    reply = sounding.post(path, body)
+    assert (reply.status, reply.error["code"]) == (400, "unsupported")
+    assert "'mute' runs on whisper, which does not synthesize" in reply.error["message"]
+    assert "tones" in reply.error["message"]
+    reply = sounding.say("mute", "Hi")
+    assert (reply.status, reply.error["code"]) == (400, "unsupported")
+    assert "Models that do: echo." in reply.error["message"]
+    (sounding.folder / "mute.yaml").unlink()
+
+
 def test_an_engine_that_is_not_installed_is_named(server: LiveServer) -> None:
     reply = server.post("/v1/audio/speech", {"input": "Hi"})
     assert (reply.status, reply.error["code"]) == (501, "backend_not_installed")

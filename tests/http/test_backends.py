@@ -119,6 +119,16 @@ def test_an_upgrade_leaves_a_running_worker_its_environment(
     assert new.exists()
 
 
+def test_a_damaged_engine_is_told_with_what_mends_it(start: Callable[..., LiveServer]) -> None:
+    server = start()
+    job_of(server, server.request("POST", "/backends/apply", {"id": "murmur"}))
+    next(folder_of(server).rglob("murmur_engine.py")).unlink()
+    reply = ask(server)
+    assert reply.error["code"] == "start_failed"
+    assert "No module named 'murmur_engine'" in reply.error["message"]
+    assert "local-ai backends install murmur --force" in reply.error["message"]
+
+
 def test_what_is_removed_elsewhere_stays_until_its_worker_has_ended(
     start: Callable[..., LiveServer],
 ) -> None:

@@ -151,6 +151,17 @@ def test_models_are_loaded_first_when_named(tmp_path: Path, start_server: StartS
     assert "short: ready" in server.log
 
 
+def test_what_to_try_is_what_the_models_do(tmp_path: Path, start_server: StartServer) -> None:
+    """The first model that chats; without one, the first and what it does."""
+    folder = tmp_path / "models"
+    write_models(folder, {"ears.yaml": "name: ears\nbackend: whisper\n"})
+    server = start_server(folder)
+    wait_until(lambda: "-F model=ears" in server.log, "the example")
+    write_models(folder, {"talk.yaml": "name: talk\nbackend: echo\n"})
+    other = start_server(folder)
+    wait_until(lambda: '"model": "talk", "messages"' in other.log, "the example")
+
+
 def test_a_port_in_use(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -16,6 +16,8 @@ from localai import settings as settings_table
 from localai.cli.options import setting_options
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from localai.domain.jobs import Step
     from localai.engines.plan import InstallPlan
     from localai.engines.stock import Shelf, Stock
@@ -34,7 +36,20 @@ def command() -> None:
 def list_installed(*, as_json: bool, **flags: Any) -> None:
     """List the engines that are installed."""
     shelves = [shelf for shelf in _stock(flags).shelves() if shelf.is_installed]
-    _print(shelves, as_json=as_json)
+    if as_json:
+        _print_json(shelves)
+        return
+    table = _table("NAME", "VARIANT", "SIZE", "TASKS")
+    for shelf in shelves:
+        size_bytes = sum(one.receipt.size_bytes for one in shelf.installed)
+        variants = ", ".join(one.receipt.variant for one in shelf.installed)
+        table.add_row(
+            shelf.entry.name,
+            "with the server" if shelf.entry.is_bundled else variants,
+            _megabytes(size_bytes),
+            ", ".join(shelf.entry.tasks) + (" (an upgrade is there)" if shelf.outdated else ""),
+        )
+    _show_table(table)
 
 
 @command.command("available")
@@ -42,7 +57,20 @@ def list_installed(*, as_json: bool, **flags: Any) -> None:
 @setting_options(_PLACE)
 def list_available(*, as_json: bool, **flags: Any) -> None:
     """List every engine there is; a * marks those that are installed."""
-    _print(list(_stock(flags).shelves()), as_json=as_json)
+    shelves = list(_stock(flags).shelves())
+    if as_json:
+        _print_json(shelves)
+        return
+    table = _table("", "NAME", "DOWNLOAD", "SUMMARY")
+    for shelf in shelves:
+        variant = shelf.entry.variant("cpu") or next(iter(shelf.entry.variants), None)
+        table.add_row(
+            "*" if shelf.is_installed else "",
+            shelf.entry.name,
+            _megabytes(variant.download_bytes if variant else 0),
+            shelf.entry.summary,
+        )
+    _show_table(table)
 
 
 @command.command()
@@ -83,8 +111,13 @@ def install(
 
 @command.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--wheels",
+    type=click.Path(path_type=Path),
+    help="A folder with wheel files, to upgrade without a network.",
+)
 @setting_options(_PLACE)
-def upgrade(names: tuple[str, ...], **flags: Any) -> None:
+def upgrade(names: tuple[str, ...], *, wheels: Path | None, **flags: Any) -> None:
     """Bring engines to the versions this server pins: those named, or all that are behind."""
     stock = _stock(flags)
     shelves = [stock.shelf(name) for name in names] if names else list(stock.shelves())
@@ -92,7 +125,7 @@ def upgrade(names: tuple[str, ...], **flags: Any) -> None:
     if not behind:
         click.echo("Everything installed is what this version pins.", err=True)
     for name, variant in behind:
-        install_engine(stock, stock.plan(name, variant=variant), force=False)
+        install_engine(stock, stock.plan(name, variant=variant, wheels=wheels), force=False)
 
 
 @command.command()
@@ -189,33 +222,40 @@ async def _show_bar(console: Any, name: str, steps: Any) -> None:
 
 
 def _amount(step: Step) -> str:
-    if not step.total_bytes:
+    """How far the download is; nothing before it begins, or where all was there already."""
+    if not (step.done_bytes and step.total_bytes):
         return ""
     return f"[{step.done_bytes / 1e6:.0f} of {step.total_bytes / 1e6:.0f} MB] "
 
 
-def _print(shelves: list[Shelf], *, as_json: bool) -> None:
+def _print_json(shelves: list[Shelf]) -> None:
     from localai.engines.stock import shelf_json
 
-    if as_json:
-        click.echo(json.dumps([shelf_json(shelf) for shelf in shelves], indent=2))
-        return
-    from rich.console import Console
+    click.echo(json.dumps([shelf_json(shelf) for shelf in shelves], indent=2))
+
+
+def _table(*titles: str) -> Table:
+    """A table whose last column alone is wrapped: names are there to be typed."""
     from rich.table import Table
 
-    table = Table("", "NAME", "VARIANT", "SIZE", "TASKS", "SUMMARY", box=None, pad_edge=False)
-    for shelf in shelves:
-        variants = ", ".join(one.receipt.variant for one in shelf.installed)
-        size = sum(one.receipt.size_bytes for one in shelf.installed)
-        table.add_row(
-            "*" if shelf.is_installed else "",
-            shelf.entry.name,
-            "with the server" if shelf.entry.is_bundled else variants or "-",
-            f"{size / 1e6:.0f} MB" if size else "-",
-            ", ".join(shelf.entry.tasks),
-            shelf.entry.summary + (" (an upgrade is there)" if shelf.outdated else ""),
-        )
-    Console().print(table)
+    table = Table(*titles, box=None, pad_edge=False)
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    return table
+
+
+def _show_table(table: Table) -> None:
+    """Print it; for a program that reads it, no row is cut."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000, soft_wrap=True)
+    console.print(table)
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB" if size_bytes else "-"
 
 
 def _described(stock: Stock, shelf: Shelf) -> list[tuple[str, str]]:

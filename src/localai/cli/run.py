@@ -15,11 +15,13 @@ from localai import settings as settings_table
 from localai.cli.completion import complete_installable
 from localai.cli.options import setting_options
 from localai.domain.errors import SettingInvalid
+from localai.domain.tasks import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from localai.http.services import Services
+    from localai.inference.library import Library
     from localai.settings import ServerSettings
 
 _BACKLOG = 2048
@@ -187,17 +189,32 @@ class _Talk:
             lines.append(f"Models: {', '.join(list(specs)[:_SHOWN_MODELS])}{more}")
         if specs:
             key = " \\\n  -H 'Authorization: Bearer YOUR_KEY'" if self._settings.api_keys else ""
-            lines += [
-                "",
-                "Try this:",
-                "",
-                f"curl {address}/v1/chat/completions -H 'Content-Type: application/json'{key} \\",
-                f"""  -d '{{"model": "{next(iter(specs))}", "messages": [{{"role": "user", "content": "Say this is a test!"}}]}}'""",
-                "",
-            ]
+            lines += ["", "Try this:", "", _example(address, key, services.library), ""]
         click.echo("\n".join(lines), err=True)
 
     def _stop_status(self) -> None:
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+
+def _example(address: str, key: str, library: Library) -> str:
+    """A call that the first model can answer: a chat if one of them chats, else what it does."""
+    specs = library.catalog().specs
+    name, task = library.example()
+    name = name or next(iter(specs))
+    json_type = " -H 'Content-Type: application/json'"
+    path, how = {
+        Task.EMBED: ("embeddings", f"""{json_type}{key} \\
+  -d '{{"model": "{name}", "input": "Say this is a test!"}}'"""),
+        Task.RERANK: ("rerank", f"""{json_type}{key} \\
+  -d '{{"model": "{name}", "query": "test", "documents": ["This is a test.", "That is not."]}}'"""),
+        Task.TRANSCRIBE: ("audio/transcriptions", f"""{key} \\
+  -F model={name} -F file=@speech.mp3"""),
+        Task.SYNTHESIZE: ("audio/speech", f"""{json_type}{key} \\
+  -d '{{"model": "{name}", "input": "Say this is a test!"}}' -o speech.mp3"""),
+        Task.DETECT_SPEECH: ("vad", f"""{key} \\
+  -F model={name} -F file=@speech.mp3"""),
+    }.get(task, ("chat/completions", f"""{json_type}{key} \\
+  -d '{{"model": "{name}", "messages": [{{"role": "user", "content": "Say this is a test!"}}]}}'"""))  # fmt: skip
+    return f"curl {address}/v1/{path}{how}"

@@ -192,6 +192,11 @@ class AudioCall(Protocol):
         ...
 
     @property
+    def backend(self) -> str:
+        """The engine that a caller without a model asks for, perhaps empty."""
+        ...
+
+    @property
     def request(self) -> AudioRequest:
         """What to do."""
         ...

@@ -159,7 +159,7 @@ async def answer_of(
     call: AudioCall,
     scope: Scope,
 ) -> AudioAnswer:
-    """Find the model of a call. Raises ModelNotFound, ModelDisabled."""
+    """Find the model of a call. Raises ModelNotFound, ModelDisabled, Unsupported."""
     headers = Headers(scope=scope)
     origin = origin_of(scope, headers)
     request = call.request
@@ -169,7 +169,12 @@ async def answer_of(
         if request.voice in catalog.specs or request.voice in catalog.file_names:
             named, request = request.voice or "", replace(request, voice=None)
     await services.autoload.ensure(named)
-    spec = services.library.find(named, hint=bearer(headers), task=audio_task(request))
+    task = audio_task(request)
+    if not named and call.backend:
+        spec = services.library.find_on(call.backend, task)
+    else:
+        spec = services.library.find(named, hint=bearer(headers), task=task)
+    services.library.require(spec, task)
     return AudioAnswer(
         services=services, spell_error=spell_error, scope=scope, call=call, request=request,
         spec=spec, answer_id=origin.answer_id, client=origin.client,

@@ -50,6 +50,7 @@ class OneShotRoute:
         named = call.model or model_beside_the_body(scope)
         await services.autoload.ensure(named)
         spec = services.library.find(named, hint=bearer(headers), task=call.task)
+        services.library.require(spec, call.task)
         complete = await services.library.prepare(spec)
         body_out = await self.result(call, complete, named or spec.name, client=origin.client)
         headers_out = {"X-Correlation-ID": origin.answer_id}

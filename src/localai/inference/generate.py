@@ -30,6 +30,7 @@ from localai.domain.events import (
 )
 from localai.domain.generation import CONTEXT_OPTION
 from localai.domain.stream_rules import StreamRules
+from localai.domain.tasks import Task
 from localai.inference.edits import edited
 
 if TYPE_CHECKING:
@@ -84,12 +85,14 @@ async def prepared(
     """`spec` as `request` wants it: with its engine, and with a context of at least its size.
 
     A larger context stays as long as the model is loaded. Raises ModelFileInvalid,
-    BackendNotInstalled.
+    BackendNotInstalled, Unsupported for one that writes nothing.
     """
     if not pool.is_in_use(spec.name):
         library.forget_context(spec.name)
     asked = int(request.engine_options.get(CONTEXT_OPTION, 0))
-    return await library.prepare(spec, backend=request.backend, context_size=asked)
+    complete = await library.prepare(spec, backend=request.backend, context_size=asked)
+    library.require(complete, Task.GENERATE)
+    return complete
 
 
 def generate_all(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localai.catalog.defaults import DEFAULT_BACKEND, memory_bytes
+from localai.catalog.file_kinds import GGUF, kinds_of
 from localai.domain.errors import LocalAIError
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
     from localai.catalog.gguf import GgufFacts
     from localai.catalog.spec import ModelSpec
+    from localai.engines.manifest import BackendEntry, Manifest
     from localai.inference.library import Library
+
+_WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".onnx"})
+_FILES = frozenset({GGUF, "ggml-whisper", "piper-voice"})  # the kinds that are no folders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,7 @@ async def inspect(spec: ModelSpec, library: Library) -> Inspection:
         if not said["is_engine_installed"]:
             command = f"local-ai backends install {entry.name}"
             problems.append(f"The engine {entry.name!r} is not installed. Install it: {command}")
+        problems += _unfit(spec, entry, library.manifest)
         completed = await library.prepare(spec)
         said |= {
             "context_size": completed.settings.get("context_size", 0),
@@ -79,6 +85,33 @@ async def inspect(spec: ModelSpec, library: Library) -> Inspection:
     except LocalAIError as error:
         problems.append(error.sentence)
     return Inspection(**said, problems=tuple(problems))
+
+
+def _unfit(spec: ModelSpec, entry: BackendEntry, manifest: Manifest) -> list[str]:
+    """What the files say against the engine that the model file names."""
+    path = spec.model_path
+    if not spec.backend or path is None or not path.exists() or not entry.formats:
+        return []
+    kinds = kinds_of(path)
+    if path.is_dir() and not _holds_weights(path):
+        return [f"{path} holds no weights. Its download may have stopped: fetch the folder again."]
+    others = [one for one in manifest.entries() if not set(kinds).isdisjoint(one.formats)]
+    if not kinds or not others or entry in others:
+        return []
+    if path.is_dir() and _takes_folders(entry):  # several engines read the same folders
+        return []
+    names = ", ".join(one.name for one in others)
+    return [
+        f"{path.name} is of the kind {kinds[0]!r}, which {entry.name} does not run; {names} would."
+    ]
+
+
+def _holds_weights(folder: Path) -> bool:
+    return any(one.suffix in _WEIGHTS for one in folder.rglob("*"))
+
+
+def _takes_folders(entry: BackendEntry) -> bool:
+    return not _FILES.issuperset(entry.formats)
 
 
 def _size_bytes(path: Path | None) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from localai.catalog.defaults import (
@@ -24,6 +26,7 @@ from localai.domain.errors import (
     LocalAIError,
     ModelFileInvalid,
     ModelNotFound,
+    Unsupported,
 )
 from localai.domain.tasks import Task
 from localai.inference.engine_choice import EngineChoice, Engines, choose_engine
@@ -31,7 +34,7 @@ from localai.observe.log import logger
 from localai.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from localai.catalog.folder import ModelFolder
     from localai.catalog.spec import Catalog
@@ -43,6 +46,8 @@ _log = logger(__name__)
 
 # Engines that come with all they need, and the task for which each is the last resort.
 WITHOUT_FILES: Final = {Task.SYNTHESIZE: "espeak", Task.DETECT_SPEECH: "silero-vad"}
+_MOST_NAMED: Final = 5  # models in an error
+_MOST_ASKED: Final = 100  # models whose files are looked at to find one to show
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,16 @@ class Grown:
 
     asked: int
     spec: ModelSpec
+
+
+def _without_files(engine: str) -> ModelSpec:
+    return ModelSpec(name=engine, backend=engine, revision=__version__)
+
+
+def _shown_task(spec: ModelSpec, tasks: Sequence[Task]) -> Task:
+    if Task.RERANK in tasks and (spec.settings.get("reranking") or Task.EMBED not in tasks):
+        return Task.RERANK
+    return Task.EMBED if Task.EMBED in tasks else tasks[0]
 
 
 def _context_of(spec: ModelSpec) -> int:
@@ -154,8 +169,49 @@ class Library:
         except ModelNotFound:
             without = WITHOUT_FILES.get(task, "")
             if without and name.strip() in {"", without}:
-                return ModelSpec(name=without, backend=without, revision=__version__)
+                return _without_files(without)
             raise
+
+    def find_on(self, backend: str, task: Task) -> ModelSpec:
+        """The first model that the engine `backend` runs, or that engine itself where it needs no files.
+
+        Raises InvalidRequest when there is neither.
+        """
+        wanted = self._asked(backend)
+        specs = self.catalog().specs
+        for name in sorted(specs):
+            if (
+                not specs[name].disabled
+                and specs[name].alias is None
+                and self._runs(specs[name], wanted)
+            ):
+                return specs[name]
+        if wanted.name == WITHOUT_FILES.get(task):
+            return _without_files(wanted.name)
+        message = f"backend is {backend[:40]!r}, and no installed model runs on that engine."
+        raise InvalidRequest(message, param="backend", hint="Name a model instead.")
+
+    def require(self, spec: ModelSpec, task: Task) -> None:
+        """Raise Unsupported when the engine of a model does not do `task`, before anything is loaded."""
+        tasks = self._tasks(spec)
+        if not tasks or task in tasks:
+            return
+        known = islice(self.catalog().specs.items(), _MOST_ASKED)
+        able = ", ".join([name for name, one in known if task in self._tasks(one)][:_MOST_NAMED])
+        raise Unsupported(
+            f"The model {spec.name!r} runs on {self._entry(spec).name}, which does not "
+            f"{task.value.replace('_', ' ')}.",
+            feature=task.value,
+            hint=f"Models that do: {able}." if able else "",
+        )
+
+    def _runs(self, spec: ModelSpec, wanted: BackendEntry) -> bool:
+        with suppress(LocalAIError):
+            return self._entry(spec) == wanted
+        return False
+
+    def _entry(self, spec: ModelSpec) -> BackendEntry:
+        return self.engine(spec).entry or self._engines.manifest.find(DEFAULT_BACKEND)
 
     def _tasks(self, spec: ModelSpec) -> Collection[str]:
         """What the engine of a model can do; nothing when there is none."""
@@ -163,12 +219,27 @@ class Library:
         if known is not None and known[0] == spec.revision:
             return known[1]
         try:
-            entry = self.engine(spec).entry or self._engines.manifest.find(DEFAULT_BACKEND)
-            tasks = entry.tasks
+            tasks = self._entry(spec).tasks
         except LocalAIError:
             tasks = ()
         self._able[spec.name] = (spec.revision, tasks)
         return tasks
+
+    def example(self) -> tuple[str, Task]:
+        """A model to show, and what it does: one that chats, else the first; GENERATE when unknown."""
+        specs = [
+            one for one in self.catalog().specs.values() if not one.disabled and one.alias is None
+        ]
+        for spec in specs[:_MOST_ASKED]:
+            if can_chat(spec) and Task.GENERATE in self._tasks(spec):
+                return spec.name, Task.GENERATE
+        for spec in specs[:_MOST_ASKED]:
+            done = [
+                task for task in Task if task in self._tasks(spec) and task is not Task.GENERATE
+            ]
+            if done:
+                return spec.name, _shown_task(spec, done)
+        return "", Task.GENERATE
 
     def find_listed(self, name: str) -> ModelSpec:
         """The model of exactly that name. Raises ModelNotFound."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _log = logger(__name__)
 _WATCH_INTERVAL_S = 1.0
 _SILENT_BEFORE_PROBE_S = 5.0
+_NO_IMPORT = re.compile(r"(ModuleNotFound|Import)Error\b")
 _EXIT_WAIT_S = 2.0
 _DRAIN_STEP_S = 0.05
 _ERROR_LINES = 4
@@ -266,7 +268,7 @@ async def start(
         if not ending.done():
             ending.cancel()
     await _abandon(launched, client, loading)
-    raise _with_log(error, launched.log_tail())
+    raise _with_log(error, launched.log_tail(), entry)
 
 
 async def _start_error(
@@ -304,12 +306,18 @@ async def _abandon(
     await client.close()
 
 
-def _with_log(error: LocalAIError, tail: str) -> LocalAIError:
-    """The same error, a failed start with the last lines that the engine printed."""
+def _with_log(error: LocalAIError, tail: str, entry: BackendEntry) -> LocalAIError:
+    """The same error, a failed start with the last lines that the engine printed.
+
+    An engine that cannot be imported is damaged: its environment has changed since it was checked.
+    """
     if not isinstance(error, StartFailed):
         return error
     lines = [line for line in tail.splitlines() if line.strip() and "Traceback" not in line][
         -_ERROR_LINES:
     ]
     printed = f" The engine's last lines: {' | '.join(lines)}" if lines else ""
-    return StartFailed(error.message + printed, log_tail=tail, hint=error.hint)
+    hint = error.hint
+    if not hint and not entry.is_bundled and lines and _NO_IMPORT.match(lines[-1]):
+        hint = f"The engine is damaged. Install it anew: local-ai backends install {entry.name} --force"
+    return StartFailed(error.message + printed, log_tail=tail, hint=hint)

@@ -56,6 +56,7 @@ class SpeechCall:
     model: str
     request: SynthesisRequest
     streams: bool = False
+    backend: str = ""
 
     def stream_encoder(self) -> _NoFrames:
         """There are no events."""

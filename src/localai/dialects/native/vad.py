@@ -55,6 +55,7 @@ class VadCall:
     model: str
     request: SpeechDetectionRequest
     streams: bool = False
+    backend: str = ""
 
     def stream_encoder(self) -> _NoFrames:
         """There are no events."""

@@ -43,6 +43,9 @@ class SpeechBody(msgspec.Struct, kw_only=True):
 
     input: Annotated[str, Meta(description="The text to speak, at most 50 000 characters")]
     model: Annotated[str | None, Meta(description="Name of the model")] = None
+    backend: Annotated[
+        str | None, Meta(description="The engine to speak with when no model is named")
+    ] = None
     voice: Annotated[
         str | Voice | None, Meta(description="Name of a voice of the model; default its own")
     ] = None
@@ -76,6 +79,7 @@ class SpeechCall:
     model: str
     request: SynthesisRequest
     streams: bool
+    backend: str = ""
 
     def stream_encoder(self) -> SpeechFrames:
         """An encoder for events."""
@@ -113,6 +117,7 @@ class SpeechEndpoint:
                 is_file=not (as_events or asked.stream),
             ),
             streams=as_events,
+            backend=(asked.backend or "").strip(),
         )
 
     def error(self, error: LocalAIError) -> ErrorReply:

@@ -64,6 +64,7 @@ class TranscriptionCall:
     form: str
     streams: bool
     granularities: tuple[str, ...]
+    backend: str = ""
 
     def stream_encoder(self) -> TranscriptFrames:
         """An encoder for events."""
