@@ -53,6 +53,7 @@ class FileServer:
         self.rule: Rule = lambda _, answer: answer
         self.asked: list[Asked] = []
         self.sent: dict[str, int] = {}  # bytes of bodies, by path
+        self.watch: Callable[[int], None] = lambda _: None  # told how much was sent altogether
         self.has_ranges = True
         self.has_tags = True
         self.tls: ssl.SSLContext | None = None
@@ -120,6 +121,7 @@ class FileServer:
             await writer.drain()
             self.sent[path] = self.sent.get(path, 0) + stop - at
             at = stop
+            self.watch(sum(self.sent.values()))
             if answer.pause_s:
                 await asyncio.sleep(answer.pause_s)
         await writer.drain()

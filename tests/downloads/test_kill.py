@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.downloads import kills
 from tests.downloads.file_server import FileServer, content, running, sha256
 from tests.downloads.installing import quarantined, visible
 
@@ -78,6 +79,13 @@ def test_a_killed_install_leaves_nothing_or_all(tmp_path: Path, share: float) ->
         server.add("/m.gguf", WEIGHTS)
         server.add("/mmproj.gguf", EYES)
         kill_once(tmp_path / "models", server, share * 2.2 + random.random() * 0.2)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_killed_server_leaves_nothing_or_all(tmp_path: Path, share: float) -> None:
+    with kills.serving_files() as files:
+        moment = kills.Moment(int(share * kills.TOTAL))
+        kills.install_and_kill(tmp_path / "models", files, moment)
 
 
 def main(kills: int) -> None:
