@@ -118,6 +118,7 @@ def model_supply(
         surroundings,
         free_bytes=available_memory_bytes,
         backends=backends,
+        gpu=stock.gpu,
     )
 
 

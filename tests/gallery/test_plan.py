@@ -13,6 +13,7 @@ from localai.domain.errors import InvalidRequest
 from localai.gallery.entry import Entry, EntryFile
 from localai.gallery.index import Base, read_base
 from localai.gallery.plan import ChosenEntry, choose, make_plan
+from localai.hardware import Gpu
 
 GB = 1_000_000_000
 FILE = EntryFile(filename="m.gguf", uri="https://example.org/m.gguf", sha256="a" * 64)
@@ -101,6 +102,15 @@ def test_the_largest_variant_that_fits_and_runs_here() -> None:
 @pytest.mark.parametrize(("asked", "entry"), [("m", SMALL), ("M-Q8", LARGE)])
 def test_a_variant_that_is_asked_for(asked: str, entry: Entry) -> None:
     assert choose(SMALL, [LARGE], GB, runs, asked=asked).entry is entry
+
+
+def test_what_computes_on_a_gpu_has_to_fit_into_its_memory() -> None:
+    gpu = Gpu(name="NVIDIA L4", memory_bytes=24 * GB, free_bytes=20 * GB)
+    chosen = choose(SMALL, [LARGE], 3 * GB, runs, gpu=gpu)
+    assert chosen.entry is LARGE
+    assert chosen.why.endswith("20.0 GB are free on the GPU (NVIDIA L4).")
+    full = Gpu(name="NVIDIA L4", memory_bytes=24 * GB, free_bytes=3 * GB)
+    assert choose(SMALL, [LARGE], 100 * GB, runs, gpu=full).entry is SMALL
 
 
 def test_a_variant_that_does_not_exist_is_refused_with_those_there_are() -> None:

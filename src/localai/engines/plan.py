@@ -76,6 +76,19 @@ def choose_variant(
     return variant, f"this engine has no build for what was found here ({kinds})"
 
 
+def computes_on_cuda(
+    entry: BackendEntry, found: Sequence[Accelerator], installed: str | None
+) -> bool:
+    """Whether an engine uses an NVIDIA GPU: in the variant `installed`, or in what would be.
+
+    Raises InstallFailed for an engine without a variant for this machine.
+    """
+    if entry.is_bundled:
+        return False
+    variant = installed or choose_variant(entry, found)[0].name
+    return variant.startswith("cuda")
+
+
 def make_plan(
     entry: BackendEntry, variant: Variant, why: str, *, wheels: Path | None
 ) -> InstallPlan:

@@ -10,8 +10,8 @@ from localai.domain.jobs import Step
 from localai.engines.environments import Environments, Installed
 from localai.engines.install import Able, Installer
 from localai.engines.manifest import Manifest, as_json
-from localai.engines.plan import InstallPlan, choose_variant, make_plan
-from localai.hardware import accelerators
+from localai.engines.plan import InstallPlan, choose_variant, computes_on_cuda, make_plan
+from localai.hardware import Gpu, accelerators, gpus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -45,6 +45,21 @@ class Stock:
     def has(self, entry: BackendEntry) -> bool:
         """Whether a worker of `entry` can be started."""
         return entry.is_bundled or self.environments.find(entry) is not None
+
+    def gpu(self, name: str) -> Gpu | None:
+        """The GPU that a worker of `name` computes on by itself; None where that is the processor.
+
+        It decides where a model has to fit: an engine whose variant is for CUDA holds the whole
+        model on the first GPU.
+        """
+        try:
+            entry = self.manifest.find(name)
+            installed = self.environments.find(entry)
+            variant = installed.receipt.variant if installed is not None else None
+            is_there = computes_on_cuda(entry, accelerators(), variant)
+        except LocalAIError:
+            return None
+        return next(iter(gpus()), None) if is_there else None
 
     def shelves(self) -> tuple[Shelf, ...]:
         """Every backend, in the manifest's order. Raises SpecInvalid for a user's bad entry."""

@@ -79,10 +79,12 @@ def choose_build(
     free_bytes: int,
     context_size: int = CONTEXT_TOKENS,
     asked: str = "",
+    where: str = "",
 ) -> Choice:
     """Choose one of `builds`, which are not none; the first is what their maker would choose.
 
-    `free_bytes` is the free memory, 0 when unknown. `asked` names a build or a quantisation and
+    `free_bytes` is the free memory, 0 when unknown, and `where` says which memory that is where it
+    is not the machine's: "on" some GPU. `asked` names a build or a quantisation and
     wins over everything; it must be among them (see `named`). Weights of 16 bits and more are
     only taken where there is no smaller build: they answer no better than those of 8 bits.
     """
@@ -94,7 +96,7 @@ def choose_build(
         return Choice(build=build, needed_bytes=needed, fits=fits, why="it was asked for")
     first = builds[0]
     if len(builds) == 1:
-        return _only(first, free_bytes, context_size)
+        return _only(first, free_bytes, context_size, where)
     sized = [build for build in builds if build.size_bytes]
     useful = [build for build in sized if build.quantisation not in _UNQUANTISED] or sized
     if not useful or not free_bytes:
@@ -107,7 +109,7 @@ def choose_build(
     fitting = [build for build in ordered if needed_bytes(build, context_size) <= free_bytes]
     build = fitting[0] if fitting else ordered[-1]
     needed = needed_bytes(build, context_size)
-    sizes = _needs(needed, context_size, free_bytes)
+    sizes = _needs(needed, context_size, free_bytes, where)
     if len(ordered) == 1:
         verdict = "fits" if fitting else "may not fit"
         why = f"it {verdict}, and weights of 16 bits answer no better: {sizes}"
@@ -118,7 +120,7 @@ def choose_build(
     return Choice(build=build, needed_bytes=needed, fits=bool(fitting), why=why)
 
 
-def _only(build: Build, free_bytes: int, context_size: int) -> Choice:
+def _only(build: Build, free_bytes: int, context_size: int, where: str) -> Choice:
     needed = needed_bytes(build, context_size)
     if not needed or not free_bytes:
         return Choice(build=build, needed_bytes=needed, fits=True, why="it is the only build")
@@ -126,7 +128,7 @@ def _only(build: Build, free_bytes: int, context_size: int) -> Choice:
     verdict = "it is the only build" if fits else "it is the only build, and may not fit"
     return Choice(
         build=build, needed_bytes=needed, fits=fits,
-        why=f"{verdict}: {_needs(needed, context_size, free_bytes)}",
+        why=f"{verdict}: {_needs(needed, context_size, free_bytes, where)}",
     )  # fmt: skip
 
 
@@ -166,9 +168,9 @@ def builds_of(files: Iterable[tuple[str, int]]) -> tuple[Build, ...]:
     )
 
 
-def _needs(needed: int, context_size: int, free_bytes: int) -> str:
+def _needs(needed: int, context_size: int, free_bytes: int, where: str) -> str:
     needs = f"it needs {size_text(needed)} with {context_size} tokens of context"
-    return f"{needs}, {size_text(free_bytes)} are free"
+    return f"{needs}, {size_text(free_bytes)} are free{f' {where}' if where else ''}"
 
 
 def size_text(size_bytes: int) -> str:

@@ -20,6 +20,7 @@ from localai.gallery.entry import Entry, EntryPlan
 from localai.gallery.index import BadIndex, Base, read_base, read_index
 from localai.gallery.places import PACKAGE, Gallery, is_local, local_path, web_address
 from localai.gallery.plan import choose, make_plan
+from localai.hardware import Gpu
 
 PACKAGED: Final = Path(str(resources.files("localai.gallery").joinpath("models.yaml")))
 EXPIRY_S: Final = 6 * 3600.0  # how long an index counts as current
@@ -45,7 +46,8 @@ class Surroundings:
     """What galleries ask of the machine around them.
 
     `fetch` is the way out, None to stay offline. `free_bytes` gives the memory that is free, 0
-    when unknown. `runs` says whether this server has an engine of that name. `measure` asks where
+    when unknown; `gpu` gives the GPU on which an engine computes, None where that is the processor.
+    `runs` says whether this server has an engine of that name. `measure` asks where
     files lie what they weigh, for builds whose gallery does not say. `clock` counts seconds since
     1970.
     """
@@ -54,6 +56,7 @@ class Surroundings:
     free_bytes: Callable[[], int]
     runs: Callable[[str], bool]
     measure: Measure | None = None
+    gpu: Callable[[str], Gpu | None] = lambda _: None
     clock: Callable[[], float] = time.time
 
 
@@ -68,6 +71,7 @@ class Galleries:
         self._fetch = surroundings.fetch
         self._free_bytes = surroundings.free_bytes
         self._runs = surroundings.runs
+        self._gpu = surroundings.gpu
         self._measure = surroundings.measure
         self._clock = surroundings.clock
         self._known: dict[str, Kept] = {}
@@ -142,7 +146,8 @@ class Galleries:
         others = await self._variants(entry)
         if others:
             entry, *others = await asyncio.gather(*map(self._weighed, (entry, *others)))
-        choice = choose(entry, others, self._free_bytes(), self.runs, asked=variant)
+        gpu = await asyncio.to_thread(self._gpu, entry.backend) if entry.backend else None
+        choice = choose(entry, others, self._free_bytes(), self.runs, asked=variant, gpu=gpu)
         if choice.entry.archives:
             raise _is_archive(entry, choice.entry.archives[0])
         base = await self._base(choice.entry)

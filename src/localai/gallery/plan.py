@@ -16,6 +16,7 @@ from localai.downloads.names import model_file_name
 from localai.gallery.entry import Entry, EntryFile, EntryPlan
 from localai.gallery.fit import CONTEXT_TOKENS, Build, choose_build, named, size_text
 from localai.gallery.index import Base
+from localai.hardware import Gpu
 
 # The ends of files that are a model by themselves, the most telling first.
 _WEIGHTS: Final = (".gguf", ".onnx", ".safetensors", ".bin")
@@ -37,9 +38,11 @@ def choose(
     runs: Callable[[Entry], bool],
     *,
     asked: str = "",
+    gpu: Gpu | None = None,
 ) -> ChosenEntry:
     """Choose among `entry` and its variants: the largest that fits, of those that run here.
 
+    It has to fit into `free_bytes`, or into the memory of `gpu` where its engine computes there.
     Raises InvalidRequest when there is no variant `asked`.
     """
     here = [one for one in (entry, *others) if runs(one)] or [entry]
@@ -53,7 +56,8 @@ def choose(
         )
     choice = choose_build(
         list(builds.values()),
-        free_bytes=free_bytes,
+        free_bytes=gpu.free_bytes if gpu is not None else free_bytes,
+        where=f"on the GPU ({gpu.name})" if gpu is not None else "",
         context_size=_context_size(entry),
         asked=asked,
     )

@@ -14,6 +14,7 @@ from localai.gallery.entry import Entry, EntryFile
 from localai.gallery.galleries import Galleries, Surroundings
 from localai.gallery.places import Gallery, web_address
 from localai.gallery.planner import Planner
+from localai.hardware import Gpu
 from localai.outbound.client import Client, ClientSettings, is_ok, origin
 from localai.outbound.proxies import Proxies
 from localai.sources import Sources, SourceSettings
@@ -56,8 +57,11 @@ def make_supply(
     *,
     free_bytes: Callable[[], int],
     backends: Callable[[], Collection[str]],
+    gpu: Callable[[str], Gpu | None] = lambda _: None,
 ) -> ModelSupply:
-    """Build a supply. `backends` gives the names of all engines this server has."""
+    """Build a supply. `backends` gives the names of all engines this server has, `gpu` where one
+    of them computes.
+    """  # noqa: D205 - one sentence about both
     trusted = settings.sources.trusted | _hosts(settings.galleries)
     client = Client(
         ClientSettings(allow_private=settings.allow_private, trusted=trusted), Proxies(environment)
@@ -87,6 +91,7 @@ def make_supply(
         free_bytes=free_bytes,
         runs=lambda name: name.strip().lower() in backends(),
         measure=measure,
+        gpu=gpu,
     )
     galleries = Galleries(settings.galleries, Cache(settings.cache), surroundings)
     return ModelSupply(

@@ -11,13 +11,16 @@ from pathlib import Path
 
 from localai.hardware.accelerators import Accelerator, accelerators
 from localai.hardware.cores import usable_cores
+from localai.hardware.gpus import Gpu, gpus
 from localai.hardware.memory import available_memory_bytes, total_memory_bytes
 
 __all__ = [
     "Accelerator",
+    "Gpu",
     "Hardware",
     "accelerators",
     "available_memory_bytes",
+    "gpus",
     "probe",
     "total_memory_bytes",
     "usable_cores",
