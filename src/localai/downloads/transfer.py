@@ -37,7 +37,9 @@ _LEAST_BYTES: Final = 1 << 14
 _WRITE_EVERY_S: Final = 0.2  # from a slow server, so that a kill costs little
 _MOST_PIECES: Final = 256  # of one write; the system takes 1024
 _MOST_RESTARTS: Final = 2
-PRIVATE_HINT: Final = "Start the server with --allow-private-fetch to fetch from the own network."
+PRIVATE_HINT: Final = (
+    "--allow-private-fetch (LOCALAI_ALLOW_PRIVATE_FETCH=true) allows the own network."
+)
 
 
 class _Changed(Exception):
