@@ -345,6 +345,27 @@ def test_what_does_not_fit_is_not_begun(server: FileServer, folder: Path) -> Non
     assert failed.value.fields["needed_bytes"] == 1 << 60
 
 
+def test_what_turns_out_not_to_fit_is_not_fetched(server: FileServer, folder: Path) -> None:
+    plan = plan_of(server.add("/m.gguf", DATA), None)
+    with pytest.raises(StorageFull) as failed:
+        install(folder, plan, spare_bytes=1 << 60)
+    assert failed.value.fields["needed_bytes"] == SIZE
+    assert (len(server.asked), visible(folder)) == (1, {})
+
+
+@pytest.mark.parametrize("blocked", [".local-ai", "sub", "sub/m.gguf/folder"])
+def test_what_is_in_the_way_is_a_sentence(server: FileServer, folder: Path, blocked: str) -> None:
+    (folder / blocked).parent.mkdir(parents=True)
+    (folder / blocked).write_text("mine")
+    file = RemoteFile(name="sub/m.gguf", address=server.add("/m.gguf", DATA))
+    with pytest.raises((InvalidRequest, DownloadFailed)) as failed:
+        install(folder, ModelPlan(name="m", files=(file,)))
+    assert str(folder) in failed.value.message
+    assert failed.value.hint
+    assert server.asked == []
+    assert (folder / blocked).read_text() == "mine"
+
+
 def test_two_installs_share_one_download(server: FileServer, folder: Path) -> None:
     address = server.add("/m.gguf", DATA)
     server.rule = lambda asked, answer: replace(answer, pause_s=0.01)
@@ -464,6 +485,28 @@ def test_a_proxy_of_the_environment_is_used(server: FileServer, folder: Path) ->
             plan_of("http://127.0.0.1:9/n.gguf", DATA, name="n"),
             environment={"HTTP_PROXY": server.origin, "NO_PROXY": "127.0.0.1"},
         )
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "http://127.0.0.1:port"])
+def test_a_proxy_of_another_kind_is_told(server: FileServer, folder: Path, proxy: str) -> None:
+    plan = plan_of(server.add("/m.gguf", DATA), DATA)
+    with pytest.raises(DownloadFailed) as failed:
+        install(folder, plan, environment={"http_proxy": proxy})
+    assert f"the proxy {proxy} of the environment is no HTTP proxy" in failed.value.message
+
+
+@pytest.mark.parametrize(
+    "target", ["http://[::1", f"http://{'a' * 70}.example/m.gguf", "ftp://h/m"]
+)
+def test_a_redirect_that_leads_nowhere_is_a_sentence(
+    server: FileServer, folder: Path, target: str
+) -> None:
+    plan = plan_of(server.add("/m.gguf", DATA), DATA)
+    server.rule = lambda asked, answer: Answer(status=302, headers={"Location": target})
+    with pytest.raises(DownloadFailed) as failed:
+        install(folder, plan)
+    assert "address" in failed.value.message
+    assert len(server.asked) == 1
 
 
 def test_files_of_this_machine_are_copied_and_verified(folder: Path, tmp_path: Path) -> None:

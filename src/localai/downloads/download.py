@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from localai.domain.downloads import RemoteFile
-from localai.domain.errors import ChecksumMismatch, InvalidRequest, StorageFull
+from localai.domain.errors import ChecksumMismatch, InvalidRequest
 from localai.domain.source_errors import SourceNotFound
 from localai.downloads.names import place
-from localai.downloads.partial import Partial, free_bytes, key_of
+from localai.downloads.partial import Partial, key_of
 from localai.downloads.receipts import FileRecord
 from localai.downloads.settings import DownloadSettings
 from localai.downloads.speed import Limiter
@@ -139,7 +139,7 @@ class Downloader:
         file = download.file
         target = place(self._models_path, file.name)
         partial = Partial(self._models_path, file)
-        async with self._locked(download, partial.lock_path):
+        async with self._locked(download, partial):
             if not force:
                 found = await self._in_place(download, target, before, may_replace=may_replace)
                 if found is not None:
@@ -147,7 +147,7 @@ class Downloader:
             await in_thread(self._threads, partial.open)
             download.partial = partial
             try:
-                self._check_disk(partial, file)
+                partial.check_room(file.size_bytes or 0, self._settings.spare_bytes)
                 download.said = f"fetching {file.name}"
                 if file.address.startswith("file:"):
                     stop = threading.Event()
@@ -172,12 +172,18 @@ class Downloader:
         return Fetched(record=record, part=partial.path.name)
 
     @contextlib.asynccontextmanager
-    async def _locked(self, download: Download, path: Path) -> AsyncGenerator[None, None]:
-        """Wait until no other process works on the file. The system frees a dead one's lock."""
+    async def _locked(self, download: Download, partial: Partial) -> AsyncGenerator[None, None]:
+        """Wait until no other process works on the file. The system frees a dead one's lock.
+
+        Raises StorageFull, DownloadFailed.
+        """
         from filelock import FileLock, Timeout
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, thread_local=False)
+        try:
+            partial.lock_path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise partial.disk_error(error) from error
+        lock = FileLock(partial.lock_path, thread_local=False)
         while True:
             try:
                 lock.acquire(timeout=0)
@@ -185,6 +191,8 @@ class Downloader:
             except Timeout:
                 download.said = f"waiting for another process that fetches {download.file.name}"
                 await asyncio.sleep(_LOCK_EVERY_S)
+            except OSError as error:
+                raise partial.disk_error(error) from error
         try:
             yield
         finally:
@@ -201,12 +209,6 @@ class Downloader:
         if found is not None:
             download.done_bytes = download.total_bytes = found.size_bytes
         return found
-
-    def _check_disk(self, partial: Partial, file: RemoteFile) -> None:
-        needed = (file.size_bytes or 0) - partial.ranges.size
-        free = free_bytes(self._models_path)
-        if needed > 0 and needed + self._settings.spare_bytes > free:
-            raise StorageFull(free_bytes=free, needed_bytes=needed)
 
 
 def _copy(file: RemoteFile, partial: Partial, stop: threading.Event) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from localai.domain.downloads import ModelPlan, RemoteFile
 from localai.domain.errors import InvalidRequest, StorageFull
 from localai.domain.jobs import Step
+from localai.domain.source_errors import DownloadFailed
 from localai.downloads.download import Download, Downloader, Fetched
 from localai.downloads.names import model_file_name, place, safe_name, safe_weights_name
 from localai.downloads.partial import Partial, free_bytes
@@ -97,7 +98,7 @@ class Installer:
         seen: dict[str, str] = {}
         for name in (*(file.name for file in plan.files), *plan.texts):
             (safe_name if name in plan.texts else safe_weights_name)(name)
-            place(self.models_path, name)
+            _check_place(self.models_path, place(self.models_path, name))
             other = seen.setdefault(name.casefold(), name)
             if other is not name:
                 raise InvalidRequest(
@@ -172,4 +173,21 @@ class Installer:
             kept = tuple(record for record in older.files if record.name not in new)
             receipt = msgspec.structs.replace(older, files=(*kept, *receipt.files))
         placing = Placing(receipt=receipt, moves=tuple(reversed(moves)), texts=dict(plan.texts))
-        placing.apply(self.models_path, placing.begin(self.models_path))
+        try:
+            placing.apply(self.models_path, placing.begin(self.models_path))
+        except OSError as error:
+            why = f"it cannot be put into {self.models_path}: {error.strerror or error}"
+            raise DownloadFailed(plan.name, why, hint="May the server write there?") from error
+
+
+def _check_place(folder: Path, target: Path) -> None:
+    """Make sure that a file can lie at `target`. Raises InvalidRequest."""
+    inside = target.relative_to(folder).parents
+    blocked = next((folder / one for one in inside if (folder / one).is_file()), None)
+    if blocked is not None or target.is_dir():
+        what = f"a file {blocked}" if blocked is not None else f"a folder {target}"
+        raise InvalidRequest(
+            f"There is {what} in the way of {target.relative_to(folder)}.",
+            param="files",
+            hint="Move it away, or install under another name.",
+        )

@@ -162,6 +162,13 @@ class Partial:
         self.known.size_bytes = size_bytes
         self.save()
 
+    def check_room(self, total: int, spare_bytes: int) -> None:
+        """Make sure that what is missing of `total` bytes fits. Raises StorageFull."""
+        needed = total - self.ranges.size
+        free = free_bytes(self.path.parent)
+        if needed > 0 and needed + spare_bytes > free:
+            raise StorageFull(free_bytes=free, needed_bytes=needed)
+
     def disk_error(self, error: OSError) -> LocalAIError:
         """What an error of the disk means for the download."""
         if error.errno in _NO_ROOM:

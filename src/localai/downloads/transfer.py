@@ -331,6 +331,8 @@ class Transfer:
             )
         if self._total is not None and self._total != total:
             raise _Changed
+        if self._total is None:
+            self._partial.check_room(total, self._settings.spare_bytes)
         self._total = self._partial.known.size_bytes = total
 
     async def _read(self, piece: Piece, response: Response) -> None:

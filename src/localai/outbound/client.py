@@ -169,6 +169,7 @@ def origin(address: str) -> str:
     try:
         parts = urlsplit(address)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        (parts.hostname or "").encode("idna")  # as it is asked for; a name may have too long a part
     except ValueError:
         raise FetchFailed(address[:_SHOWN], "is no http or https address") from None
     if port is None or parts.scheme not in ("http", "https") or not parts.hostname:
@@ -184,7 +185,10 @@ def redirected(address: str, location: str) -> str:
     """Where `location` leads from `address`. Raises FetchFailed for none, and away from https."""
     if not location:
         raise FetchFailed(address[:_SHOWN], "redirects without saying where to")
-    target = urljoin(address, location)
+    try:
+        target = urljoin(address, location)
+    except ValueError:
+        raise FetchFailed(address[:_SHOWN], "redirects to what is no address") from None
     origin(target)
     if urlsplit(address).scheme == "https" and urlsplit(target).scheme != "https":
         raise FetchFailed(address[:_SHOWN], "redirects from https to http")
