@@ -127,6 +127,10 @@ def test_what_is_not_there_is_told(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InstallFailed) as caught:
         asyncio.run(steps_of(stock, tmp_path / "empty"))
     assert "msgspec" in caught.value.message
+    command = (
+        f"pip download --only-binary :all: -d {tmp_path / 'empty'} 'msgspec>=0.22,<1' murmur-engine"
+    )
+    assert caught.value.hint.endswith(command)
     assert not stock.shelf("murmur").is_installed
 
 

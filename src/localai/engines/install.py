@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -310,7 +311,8 @@ class _Downloads:
 
 def _failed(arguments: Sequence[str], tail: list[str]) -> InstallFailed:
     text = "\n".join(tail)
-    last = " | ".join(tail[-_SHOWN_LINES:])
+    telling = [line for line in tail if not line.startswith("Using Python")]
+    last = " | ".join(telling[-_SHOWN_LINES:])
     hint = "Correct that, then start the install again; it goes on where it stopped."
     if re.search(
         r"dns error|connect error|tcp connect|timed out|network|Failed to fetch",
@@ -321,11 +323,23 @@ def _failed(arguments: Sequence[str], tail: list[str]) -> InstallFailed:
             "Look at the network, or install without one: put the wheel files into a folder and "
             "name it with --wheels."
         )
+    elif "in the provided package locations" in text and "--find-links" in arguments:
+        hint = (
+            "Fill the folder on a machine with a network and the same Python, then start again: "
+            f"{_download(arguments)}"
+        )
     elif "No interpreter found" in text:
         hint = "Install that Python; it may stand beside the one that runs the server."
     elif "No space left" in text:
         hint = "Free some space, or put the data elsewhere with --data-path."
     return InstallFailed(f"uv {arguments[0]} failed: {last}", log_tail=text, hint=hint)
+
+
+def _download(arguments: Sequence[str]) -> str:
+    """The command that fetches what an install from a folder wants."""
+    folder, *wanted = arguments[arguments.index("--find-links") + 1 :]
+    kept = [word for word in wanted if word not in ("--require-hashes", "--no-build")]
+    return shlex.join(["pip", "download", "--only-binary", ":all:", "-d", folder, *kept])
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
