@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.engines.test_install import CODE, MURMUR
-from tests.live import LiveServer, Reply, run_cli, wait_until
+from tests.live import LiveServer, Reply, run_cli, wait_until, write_models
 from tests.wheels import WORKER, make_wheel, repack
 
 
@@ -89,6 +89,27 @@ def test_an_engine_is_installed_used_and_removed(start: Callable[..., LiveServer
     assert removed["deletion"]
     assert "error" not in removed
     assert ask(server).status == 501
+
+
+@pytest.mark.parametrize("module", ["choir.murmur", "murmur"])
+def test_a_package_brings_an_engine(tmp_path: Path, start_server: StartServer, module: str) -> None:
+    """By its entry point, as a module of a package or alone; one that is damaged hides no other."""
+    site = tmp_path / "site"
+    place = site.joinpath(*module.split(".")).parent
+    about = site / "choir-1.0.dist-info"
+    for folder in (place, about):
+        folder.mkdir(parents=True, exist_ok=True)
+    (site / "murmur_engine.py").write_text("def say(text):\n    return text.lower()\n")
+    (place / "murmur.py").write_text(CODE)
+    described = MURMUR.replace("requires: {cpu: [murmur-engine]}", "installed_with: localai")
+    (place / "murmur.yaml").write_text(described)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: choir\nVersion: 1.0\n")
+    points = f"[localai.backends]\nmurmur = {module}\ngone = nowhere.at.all\n"
+    (about / "entry_points.txt").write_text(points)
+    models = write_models(tmp_path / "models", {"quiet.yaml": "name: quiet\nbackend: whisperer\n"})
+    server = start_server(models, environment={"PYTHONPATH": str(site)})
+    assert text_of(ask(server)) == "hello there"
+    assert "murmur" in [row["name"] for row in server.get("/backends").json]
 
 
 def folder_of(server: LiveServer) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata, resources
 from importlib.util import find_spec
@@ -156,15 +157,18 @@ def _of_folder(folder: Path | None) -> list[BackendEntry]:
 
 
 def _of_packages() -> list[BackendEntry]:
-    """Backends of packages installed beside the server, found by their entry points."""
+    """Backends of packages installed beside the server, found by their entry points.
+
+    The module itself is not imported; a package around it is. One that cannot be is left out.
+    """
     found = []
     for point in metadata.entry_points(group=ENTRY_POINTS):
-        parent, _, name = point.module.rpartition(".")
-        spec = find_spec(parent) if parent else None
-        for folder in (spec.submodule_search_locations or []) if spec else []:
-            described = Path(folder) / f"{name}.yaml"
-            if described.is_file():
-                found.append(_own(described))
+        spec = None
+        with suppress(ImportError, ValueError):
+            spec = find_spec(point.module)
+        described = Path(spec.origin).with_suffix(".yaml") if spec and spec.origin else None
+        if described is not None and described.is_file():
+            found.append(_own(described))
     return found
 
 
