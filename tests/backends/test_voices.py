@@ -151,6 +151,16 @@ def test_the_model_file_names_the_voice() -> None:
     run(test())
 
 
+def test_the_beginning_of_a_sentence_is_sent_before_the_rest_is_encoded(piper: Kept) -> None:
+    async def test(lone: Lone) -> None:
+        text = "One two three four five six seven eight nine ten."
+        found = await events(lone, SynthesisRequest(text=text, encoding=AudioEncoding.PCM))
+        sizes = [len(event.data) for event in found if isinstance(event, AudioData)]
+        assert sizes[0] < sizes[1] / 4, sizes
+
+    piper.ask(test)
+
+
 def test_speakers_of_piper(piper: Kept) -> None:
     async def test(lone: Lone) -> None:
         assert [voice.voice_id for voice in lone.facts.voices] == ["low", "high"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from localai.domain.audio import AudioChunk
     from localai.worker.audio.encoding import Encoder
     from localai.worker.interfaces import SpeechDetector, Synthesizer, Transcriber
+_BEGINNING_S: Final = 0.25  # of an answer, which is sent first
 
 
 class Body:
@@ -122,7 +124,7 @@ async def _speak(
 ) -> AsyncGenerator[AudioEvent, None]:
     """Encode what the engine says, while it says it."""
     encoder: Encoder | None = None
-    async with aclosing(backend.synthesize(request)) as chunks:
+    async with aclosing(_soon(backend.synthesize(request))) as chunks:
         try:
             async for chunk in chunks:
                 if encoder is None:
@@ -141,6 +143,19 @@ async def _speak(
         finally:
             if encoder is not None:
                 encoder.close()
+
+
+async def _soon(chunks: AsyncGenerator[AudioChunk, None]) -> AsyncGenerator[AudioChunk, None]:
+    """The same sound, its beginning apart: it is on its way while the rest is encoded."""
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            cut = 2 * int(_BEGINNING_S * chunk.rate_hz)
+            yield replace(chunk, pcm=chunk.pcm[:cut])
+            if len(chunk.pcm) > cut:
+                yield replace(chunk, pcm=chunk.pcm[cut:])
+            break
+        async for chunk in chunks:
+            yield chunk
 
 
 def _begun(request: SynthesisRequest, chunk: AudioChunk) -> tuple[Encoder, bytes]:
