@@ -96,6 +96,14 @@ def test_files_that_model_files_name_are_fetched(
         reply = server.say("late", "Hi")
         assert reply.json["choices"][0]["message"]["content"] == "it works", reply.body
         assert sum(asked.path == "/more.bin" for asked in files.asked) >= 1
+        text = yaml.replace("far", "sent").replace("/more.bin", "/sent.bin")
+        files.add("/sent.gguf", data)
+        files.add("/sent.bin", b"more")
+        assert server.post("/models/import", text.encode()).json["success"]
+        wait_until((models / "sent.gguf").is_file, "the download by a job")
+        jobs = server.get("/models/jobs").json
+        assert [job["gallery_element_name"] for job in jobs.values()] == ["sent"]
+        wait_until(lambda: all(job["processed"] for job in server.get("/models/jobs").json.values()), "its end")  # fmt: skip
         asked = len(files.asked)
         assert server.say("late", "Hi").status == 200
         assert len(files.asked) == asked  # what is there is not asked for again

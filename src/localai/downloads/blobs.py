@@ -22,6 +22,7 @@ from localai.downloads.receipts import Receipts
 from localai.state import Flags, Incoming, free_bytes, remove_left_behind
 
 _DIGEST: Final = re.compile(r"sha256[:-]([0-9a-f]{64})")
+_READABLE: Final = 0o644
 _KEPT_S: Final = 24 * 3600.0
 _FLAGS: Final = Flags("--model-upload-limit", "--models-path")
 
@@ -77,7 +78,9 @@ class Blobs:
     def keep(self, incoming: Incoming, sha256: str) -> None:
         """Keep what has come, which has this checksum. Raises StorageFull, SetupError."""
         incoming.seal()
-        incoming.move_to(self._path(sha256))
+        path = self._path(sha256)
+        incoming.move_to(path)
+        path.chmod(_READABLE)  # as other files of models are; the folder around it is not
 
     def claim(self, sha256: str) -> Path | None:
         """A file with this checksum that a model may take away; None when there is none."""

@@ -89,6 +89,7 @@ class ModelEndpoints:
         text = await self._text(request)
         spec, path = await asyncio.to_thread(model_files.write_model_file, text, self._folder)
         await asyncio.to_thread(self._services.library.refresh)
+        await self._services.models.complete(spec.name)
         return _done(f"The model {spec.name!r} was added.", path.name)
 
     async def show_file(self, request: Request) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -14,7 +14,7 @@ from localai.downloads.removal import plan_removal, remove
 from localai.observe.log import logger
 
 if TYPE_CHECKING:
-    from localai.domain.downloads import ModelPlan
+    from localai.domain.downloads import ModelPlan, WantedFile
     from localai.domain.jobs import Job
     from localai.downloads.install import Installer
     from localai.inference.jobs import Jobs
@@ -33,6 +33,10 @@ class Planner(Protocol):
         overrides: Mapping[str, Any] | None = None,
     ) -> ModelPlan:  # fmt: skip
         """For an entry of a gallery, or a source's name."""
+        ...
+
+    async def of_wanted(self, name: str, wanted: Sequence[WantedFile]) -> ModelPlan:
+        """For files that a model file names."""
         ...
 
     async def of_request(
@@ -84,10 +88,18 @@ class ModelJobs:
         await asyncio.to_thread(self._plan_removal, name)
         return await self._jobs.submit(KIND, name, {"remove": name}, is_removal=True)
 
+    async def complete(self, name: str) -> Job | None:
+        """Fetch what the model file of `name` names and is not there; None when all of it is."""
+        if self._library.wanting(name) is None:
+            return None
+        return await self._jobs.submit(KIND, name, {"complete": name})
+
     def run(self, request: Mapping[str, Any]) -> AsyncGenerator[Step, None]:
         """The steps of a job."""
         if "remove" in request:
             return self._removal(str(request["remove"]))
+        if "complete" in request:
+            return self._completion(str(request["complete"]))
         return self._install(request)
 
     async def discard(self, request: Mapping[str, Any]) -> None:
@@ -106,6 +118,17 @@ class ModelJobs:
                 yield step
         self._plans.pop(_key(request), None)
         await asyncio.to_thread(self._library.refresh)
+
+    async def _completion(self, name: str) -> AsyncGenerator[Step, None]:
+        yield Step("looking it up")
+        spec = self._library.wanting(name)
+        if spec is not None:
+            plan = await self._planner.of_wanted(spec.name, self._library.missing_files(spec))
+            async with aclosing(self._installer.install(plan)) as steps:
+                async for step in steps:
+                    yield step
+            await asyncio.to_thread(self._library.refresh)
+        yield Step("done")
 
     async def _plan(self, request: Mapping[str, Any]) -> ModelPlan:
         name, overrides = str(request.get("name") or ""), request.get("overrides") or {}
