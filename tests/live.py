@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gguf_maker import make_scripted, make_tiny_llama
-from tests.specs.recording import record
+from tests.specs.recording import get_ready, record
 
 if TYPE_CHECKING:
     import anthropic
@@ -117,6 +117,7 @@ class LiveServer:
 
     def __enter__(self) -> Self:
         try:
+            get_ready()  # while the server starts
             self.url = wait_until(self._address, "the server's start")
         except BaseException:
             self.stop()
