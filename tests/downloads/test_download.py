@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import pytest
 from localai.domain.downloads import ModelPlan, RemoteFile
 from localai.domain.errors import ChecksumMismatch, InvalidRequest, LocalAIError, StorageFull
 from localai.domain.source_errors import DownloadFailed, SourceForbidden, SourceNotFound
+from localai.downloads.digest import Digest
+from localai.downloads.partial import Partial
 from localai.downloads.settings import DownloadSettings
 from tests.downloads.file_server import Answer, Asked, FileServer, Rule, content, running, sha256
 from tests.downloads.installing import QUICK, Bench, install, plan_of, quarantined, visible
@@ -364,6 +368,25 @@ def test_what_is_in_the_way_is_a_sentence(server: FileServer, folder: Path, bloc
     assert failed.value.hint
     assert server.asked == []
     assert (folder / blocked).read_text() == "mine"
+
+
+def test_a_file_that_is_cut_from_outside_is_told(folder: Path) -> None:
+    folder.mkdir()
+    partial = Partial(folder, RemoteFile(name="m.gguf", address="http://h/m.gguf"))
+    partial.open()
+    partial.write(0, [DATA])
+    partial.add(0, SIZE)
+    os.truncate(partial.path, SIZE // 2)
+
+    async def follow(threads: ThreadPoolExecutor) -> None:
+        digest = Digest(partial, threads)
+        digest.wake(is_complete=True)
+        await asyncio.wait_for(digest.follow(), 60)
+
+    with ThreadPoolExecutor(1) as threads, pytest.raises(DownloadFailed) as failed:
+        asyncio.run(follow(threads))
+    assert "what was written is gone" in failed.value.message
+    partial.close()
 
 
 def test_two_installs_share_one_download(server: FileServer, folder: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import threading
 from typing import TYPE_CHECKING, Final
 
 from localai.downloads.threads import in_thread
@@ -43,22 +45,30 @@ class Digest:
         self._hash, self._at = hashlib.sha256(), 0
 
     async def follow(self) -> None:
-        """Read until the end."""
+        """Read until the end. Raises DownloadFailed when the file is cut from outside."""
         while True:
             self._woken.clear()
             end = self._partial.ranges.prefix
-            if self._at < end:
-                count = min(end - self._at, _HASH_BYTES)
-                if count == _HASH_BYTES or self._is_complete:
-                    of = self._hash
-                    read = await in_thread(self._threads, self._read, of, self._at, count)
-                    self._at += read if of is self._hash else 0
-                    continue
+            if end - self._at >= (1 if self._is_complete else _HASH_BYTES):
+                of, stop = self._hash, threading.Event()
+                read = await in_thread(self._threads, self._read, of, self._at, end, stop, stop=stop)  # fmt: skip
+                if of is not self._hash:
+                    continue  # the file began anew meanwhile
+                if not read:
+                    raise self._partial.disk_error(OSError(errno.EIO, "what was written is gone"))
+                self._at += read
             elif self._is_complete:
                 return
-            await self._woken.wait()
+            else:
+                await self._woken.wait()
 
-    def _read(self, into: hashlib._Hash, start: int, count: int) -> int:
-        read = self._partial.read_into(start, self._buffer[:count])
-        into.update(self._buffer[:read])
-        return read
+    def _read(self, into: hashlib._Hash, start: int, end: int, stop: threading.Event) -> int:
+        """Take in all that is there, without a way back to the busy event loop in between."""
+        at = start
+        while at < end and not stop.is_set():
+            read = self._partial.read_into(at, self._buffer[: end - at])
+            if not read:
+                break
+            into.update(self._buffer[:read])
+            at += read
+        return at - start
