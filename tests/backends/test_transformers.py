@@ -54,6 +54,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         "name: four\nbackend: transformers\ntype: AutoModelForCausalLM\nquantization: bnb_4bit\n"
         "parameters: {model: noise}\n"
     )
+    (models / "odd-four.yaml").write_text(  # its layers have a size that is no multiple of 32
+        "name: odd-four\nbackend: transformers\nquantization: bnb_4bit\nparameters: {model: spoken}\n"
+    )
     (models / "vectors.yaml").write_text(
         "name: vectors\nbackend: transformers\nembeddings: true\nparameters: {model: noise}\n"
     )
@@ -167,6 +170,8 @@ def test_quantized_and_embedding(client: openai.OpenAI) -> None:
     answer = client.completions.create(model="four", prompt="Once", max_tokens=4)
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 4
+    odd = client.chat.completions.create(model="odd-four", messages=chat())
+    assert odd.choices[0].message.content == "".join(SPOKEN)
     vectors = client.embeddings.create(model="vectors", input=["cat", "cat", "stocks"]).data
     assert vectors[0].embedding == vectors[1].embedding
     assert len(vectors[0].embedding) == 64

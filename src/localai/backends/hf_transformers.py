@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from localai.worker.hf.encoder import Encoder
     from localai.worker.hf.text_model import TextModel
 
+_PACKED_ROWS = 32
 _BITS = {"bnb_8bit": 8, "bnb_4bit": 4, "xpu_8bit": 8, "xpu_4bit": 4}
 _FIELDS = ("type", "quantization", "main_gpu", "threads", "context_size", "f16", "embeddings",
            "cuda", "trust_remote_code")  # fmt: skip
@@ -102,6 +103,8 @@ def _load(
             **trusted,
         ).eval()
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **trusted)
+    if _BITS.get(options.quantization) == 4:  # noqa: PLR2004
+        _keep_odd_layers_plain(model)
     facts = ModelFacts(device=device.why, warnings=warnings)
     if generates:
         functions = function_settings(request.settings)
@@ -127,6 +130,19 @@ def _model_class(transformers: Any, options: Options, config: Any) -> tuple[Any,
         raise SpecInvalid(message, hint="Usual ones are AutoModelForCausalLM and AutoModel.")
     generates = not options.embeddings and (name.endswith(("CausalLM", "LMHeadModel")))
     return found, generates
+
+
+def _keep_odd_layers_plain(model: Any) -> None:
+    """Take layers of odd sizes out of the quick way that bitsandbytes has on some processors.
+
+    It packs rows by 32, and fails in the first call for any other number (functional.py).
+    """
+    for layer in model.modules():
+        if (
+            getattr(layer, "support_avx512bf16_for_cpu", False)
+            and layer.out_features % _PACKED_ROWS
+        ):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def _quantized(
