@@ -67,9 +67,10 @@ async def download_memory(effort: Effort) -> list[Row]:
             file.truncate(size)
         with _served(folder / "file") as address:
             program = (
-                "import sys, benchmarks.downloads as one, pathlib, resource;"
+                "import sys, benchmarks.downloads as one, pathlib;"
                 "one._install(pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), '');"
-                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+                # not ru_maxrss, which begins with the peak of the process that starts this one
+                "print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
             )
             command = [sys.executable, "-c", program, str(folder), address, str(size)]
             running = await asyncio.to_thread(
