@@ -33,7 +33,7 @@ help: ## List these commands
 
 setup: $(venv)/ready-run ## Install the server into .venv (the others do this on their own)
 
-run: $(venv)/ready-run ## Start the server; make run ARGS="--port 9000" passes options on
+run: $(venv)/ready-run ## Start the server; make run ARGS="--address 127.0.0.1:9000" passes options on
 	@exec $(bin)/local-ai run $(ARGS)
 
 engines: $(venv)/ready-engines ## Install the engines that the tests run (make test does it on its own)
