@@ -167,7 +167,10 @@ def test_an_answer_obeys_its_grammar(client: openai.OpenAI) -> None:
 
 
 def test_quantized_and_embedding(client: openai.OpenAI) -> None:
-    answer = client.completions.create(model="four", prompt="Once", max_tokens=4)
+    lasting = {"ignore_eos": True}
+    answer = client.completions.create(
+        model="four", prompt="Once", max_tokens=4, extra_body=lasting
+    )
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 4
     odd = client.chat.completions.create(model="odd-four", messages=chat())

@@ -248,7 +248,7 @@ def test_an_answer_obeys_its_schema_also_when_there_are_tools(server: LiveServer
         reply = server.say(model, "Hi", tools=tools, response_format=form)
         choice = reply.json["choices"][0]
         message = choice["message"]
-        if not message["content"] and message["reasoning_content"]:
+        if message.get("reasoning_content") and not message["content"]:
             assert model == "noise"  # it may begin to think, and end in the middle of it, or never
             continue
         assert message["content"] == '"yes"' or message.get("tool_calls")  # noise may call
