@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 _RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)")
 _ABOUT = re.compile(r"/api/models/([^/]+/[^/]+)(?:/revision/[^/]+)?")
+_TREE = re.compile(r"/api/models/([^/]+/[^/]+)/tree/[^/]+")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -34,7 +35,7 @@ class Hub:
             {
                 "id": repository,
                 "modelId": repository,
-                "sha": sha1(repository.encode(), usedforsecurity=False).hexdigest(),
+                "sha": _commit(repository),
                 "private": False,
                 "tags": [],
                 "downloads": 0,
@@ -48,10 +49,25 @@ class Hub:
             return self.pages[path], "page"
         if match := _ABOUT.fullmatch(path):
             return (self.about(match[1]), "about") if match[1] in self.repositories else None
+        if (match := _TREE.fullmatch(path)) and match[1] in self.repositories:
+            files = self.repositories[match[1]]
+            return json.dumps([_entry(name, data) for name, data in files.items()]).encode(), "tree"
         if match := _RESOLVE.fullmatch(path):
             data = self.repositories.get(match[1], {}).get(match[2])
             return None if data is None else (data, sha256(data).hexdigest())
         return None
+
+
+def _commit(repository: str) -> str:
+    return sha1(repository.encode(), usedforsecurity=False).hexdigest()
+
+
+def _entry(name: str, data: bytes) -> dict[str, object]:
+    sibling = _sibling(name, data)
+    entry = {"type": "file", "path": name, "size": len(data), "oid": sibling["blobId"]}
+    if "lfs" in sibling:
+        entry["lfs"] = {"oid": sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+    return entry
 
 
 def _sibling(name: str, data: bytes) -> dict[str, object]:
@@ -76,12 +92,15 @@ def hub() -> Iterator[Hub]:
             self._answer(with_body=True)
 
         def _answer(self, *, with_body: bool) -> None:
-            found = made.find(unquote(urlsplit(self.path).path))
+            path = unquote(urlsplit(self.path).path)
+            found = made.find(path)
             if found is None:
                 self._send(404, b'{"error": "Repository not found"}', {"X-Error-Code": "RepoNotFound"})  # fmt: skip
                 return
             data, etag = found
             headers = {"ETag": f'"{etag}"', "Accept-Ranges": "bytes"}
+            if match := _RESOLVE.fullmatch(path):
+                headers["X-Repo-Commit"] = _commit(match[1])
             status, asked = 200, _RANGE.fullmatch(self.headers.get("Range", ""))
             whole = len(data)
             if asked and int(asked[1]) < whole:

@@ -146,6 +146,35 @@ async def ranking(path: str) -> dict[str, Any]:
     return found
 
 
+async def onnx(models: dict[str, str]) -> dict[str, Any]:
+    backend = await load(models["alone"])
+    found: dict[str, Any] = {
+        "alone": await vectors(backend, *TEXTS),
+        "together": [
+            row
+            for one in await asyncio.gather(*(vectors(backend, text) for text in TEXTS))
+            for row in one["vectors"]
+        ],
+        "device": backend.facts.device,
+    }
+    await backend.close()
+    for name, options in (("named", ["file_name:onnx/small.onnx"]), ("weights", [])):
+        found[name] = await vectors(await load(models["both"], *options), *TEXTS)
+    if "minilm" in models:
+        found["minilm"] = await vectors(await load(models["minilm"]), *TEXTS)
+    for name, model, options, settings in (
+        ("not there", "both", ["runtime:onnx"], {}),
+        ("of another name", "both", ["file_name:onnx/large.onnx"], {}),
+        ("out of the folder", "both", ["file_name:../model.onnx"], {}),
+        ("no encoder", "other", ["runtime:onnx"], {}),
+        ("no runtime", "both", ["runtime:vulkan"], {}),
+        ("OpenVINO", "both", ["runtime:openvino"], {}),
+        ("on a card", "alone", [], {"main_gpu": "cuda"}),
+    ):
+        found[name] = await tried(load(models[model], *options, **settings))
+    return found
+
+
 async def broken(models: dict[str, str]) -> dict[str, Any]:
     return {name: await tried(load(path)) for name, path in models.items()}
 
@@ -160,6 +189,7 @@ async def main(models: dict[str, Any]) -> dict[str, Any]:
     found["ranker"] = await ranking(models["ranker"])
     found["ranker of the library"] = library_ranks(models["ranker"])
     found["broken"] = await broken(models["broken"])
+    found["onnx"] = await onnx(models["onnx"])
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from localai.engines.manifest import Manifest
 from tests.backends import inside_sentencetransformers as inside
 from tests.bert_maker import make_bert_folder
+from tests.bert_onnx import export_bert
 from tests.engines.installed import MINILM, results_of, skip_without_minilm
 from tests.gguf_maker import make_tiny_llama
 from tests.hf_maker import make_tiny_hf
@@ -54,6 +56,18 @@ def make_broken(folder: Path) -> dict[str, str]:
     }
 
 
+def make_exported(folder: Path) -> dict[str, str]:
+    """Models with an ONNX form: beside the weights, alone, and one that is no encoder's."""
+    both = make_bert_folder(folder / "both")
+    export_bert(both, both / "onnx" / "small.onnx", states="token_embeddings")
+    alone = make_bert_folder(folder / "alone")
+    export_bert(alone, alone / "model.onnx")
+    (alone / "model.safetensors").unlink()
+    other = make_bert_folder(folder / "other")
+    export_bert(other, other / "model.onnx", states="poem")
+    return {"both": str(both), "alone": str(alone), "other": str(other)}
+
+
 @pytest.fixture(scope="session")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """All results, of the library and of the backend, from one process."""
@@ -62,9 +76,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "tiny": str(make_bert_folder(folder / "tiny")),
         "ranker": str(make_bert_folder(folder / "ranker", ranks=True)),
         "broken": make_broken(folder / "broken"),
+        "onnx": make_exported(folder / "onnx"),
     }
     if MINILM.is_dir():
         models["minilm"] = str(MINILM)
+        exported = shutil.copytree(MINILM, folder / "minilm", ignore=shutil.ignore_patterns("*.safetensors"))  # fmt: skip
+        export_bert(MINILM, exported / "onnx" / "model.onnx")
+        models["onnx"]["minilm"] = str(exported)
     results: dict[str, Any] = results_of(ENTRY, inside.__name__, models, folder)
     return results
 
@@ -191,7 +209,7 @@ def test_a_model_for_something_else_says_so(found: dict[str, Any]) -> None:
         ("torn", "start_failed", "cannot load"),
         ("a gguf", "model_file_invalid", "llama-cpp"),
         ("a folder with a gguf", "model_file_invalid", "llama-cpp"),
-        ("exported", "model_file_invalid", "original weights"),
+        ("exported", "model_file_invalid", "ONNX Runtime cannot read"),
         ("code", "start_failed", "trust_remote_code"),
         ("a generator", "model_file_invalid", "backend: transformers"),
         ("many labels", "model_file_invalid", "3 classes"),
@@ -203,4 +221,40 @@ def test_a_folder_that_is_no_model_is_told(
 ) -> None:
     told = found["broken"][name]
     assert told["kind"] == kind, told
+    assert words in told["message"]
+
+
+def test_an_onnx_file_gives_the_vectors_of_its_weights(found: dict[str, Any]) -> None:
+    library = found["tiny of the library"]["plain"]
+    for name in ("alone", "named"):
+        ours = found["onnx"][name]
+        assert same(ours["vectors"], library)
+        assert ours["tokens"] == found["tiny of the library"]["tokens"]
+    assert same(found["onnx"]["together"], library)
+    assert "ONNX Runtime" in found["onnx"]["device"]
+    assert same(found["onnx"]["weights"]["vectors"], library)
+
+
+def test_an_onnx_file_of_a_real_model(found: dict[str, Any]) -> None:
+    skip_without_minilm()
+    assert same(found["onnx"]["minilm"]["vectors"], found["minilm of the library"]["plain"])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("not there", "model_file_invalid", "onnx/model.onnx"),
+        ("of another name", "model_file_invalid", "onnx/large.onnx"),
+        ("out of the folder", "spec_invalid", "below the model's folder"),
+        ("no encoder", "model_file_invalid", "poem"),
+        ("no runtime", "spec_invalid", "'vulkan'"),
+        ("OpenVINO", "spec_invalid", "backend: openvino"),
+        ("on a card", "spec_invalid", "compute on the CPU"),
+    ],
+)
+def test_what_is_wrong_with_an_onnx_file_is_told(
+    found: dict[str, Any], name: str, kind: str, words: str
+) -> None:
+    told = found["onnx"][name]
+    assert told["kind"] == kind
     assert words in told["message"]

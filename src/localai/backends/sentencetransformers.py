@@ -1,13 +1,16 @@
 """Sentence Transformers: embeddings and ranking. https://sbert.net (Apache-2.0)
 
 Files     a folder with modules.json (a sentence transformer), or with config.json of an encoder,
-          whose last states are averaged; a classifier with one label is a cross-encoder, and ranks
+          whose last states are averaged; a classifier with one label is a cross-encoder, and ranks.
+          The weights are PyTorch's, or their ONNX form (`runtime`, `file_name`)
 Devices   cpu, cuda, cuda.N, mps (`main_gpu`)      Precision  that of the file; `dtype`, `f16`
 """
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -24,7 +27,8 @@ from localai.domain.errors import (
 from localai.domain.vectors import Embeddings, EmbedRequest, Ranking, RerankRequest
 from localai.wire.messages import LoadRequest, ModelFacts
 from localai.worker.batcher import Batcher
-from localai.worker.hub import check_weights, failing_as, model_folder, read_json
+from localai.worker.hf.onnx_model import USUAL_FILES, OnnxModel, find_onnx
+from localai.worker.hub import check_weights, failing_as, has_weights, model_folder, read_json
 from localai.worker.options import read_options
 from localai.worker.runtime import in_thread
 from localai.worker.token_limits import Parts, TokenLimit, own_limit, positions
@@ -36,6 +40,7 @@ _FIELDS: Final = ("type", "main_gpu", "cuda", "threads", "context_size", "f16", 
 _CROSS_ENCODER: Final = "CrossEncoder"
 _TYPES: Final = ("SentenceTransformer", _CROSS_ENCODER)  # the library's classes
 _DTYPES: Final = ("auto", "float32", "float16", "bfloat16")
+_RUNTIMES: Final = ("torch", "onnx")
 _CLASSIFIER: Final = "ForSequenceClassification"
 _GENERATORS: Final = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _SLOTS: Final = 128  # requests at once: enough that a batch is full while the next one gathers
@@ -66,6 +71,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     trust_remote_code: bool = False
     download: bool = True
     revision: str = ""
+    runtime: str = ""
+    file_name: str = ""
     max_seq_length: int = 0
     truncate: bool | None = None
     normalize: bool = True
@@ -237,8 +244,15 @@ class _Loaded:
 
 
 def _load(request: LoadRequest, options: Options) -> _Loaded:
-    folder = model_folder(request, download=options.download, revision=options.revision)
-    check_weights(folder, _ENGINE)
+    asked = (options.file_name,) if options.file_name else USUAL_FILES
+    folder = model_folder(
+        request,
+        download=options.download,
+        revision=options.revision,
+        weights=asked if options.runtime == "onnx" or options.file_name else (),
+    )
+    onnx = _onnx_file(folder, options)
+    check_weights(folder, _ENGINE, also=".onnx" if onnx else "")
     ranks = _is_cross_encoder(folder, options)
     import sentence_transformers
     import torch
@@ -247,9 +261,15 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
     transformers.utils.logging.disable_progress_bar()
     if options.threads:
         torch.set_num_threads(options.threads)
-    device = choose_device(torch, wanted=options.main_gpu, needs_cuda=options.cuda)
+    if onnx is not None:
+        device = TorchDevice("cpu", "CPU, which is what ONNX Runtime computes on here")
+    else:
+        device = choose_device(torch, wanted=options.main_gpu, needs_cuda=options.cuda)
     kind = getattr(sentence_transformers, _TYPES[ranks])
-    with failing_as(f"{_ENGINE} cannot load {folder}"):
+    with (
+        failing_as(f"{_ENGINE} cannot load {folder}"),
+        nullcontext() if onnx is None else _instead_of_weights(onnx, torch.get_num_threads()),
+    ):
         model = kind(
             str(folder),
             device=device.name,
@@ -265,6 +285,48 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
             hint="Use a cross-encoder that was trained to rank.",
         )
     return _Loaded(model, options, device, ranks=ranks)
+
+
+def _onnx_file(folder: Path, options: Options) -> Path | None:
+    """The ONNX file that is to compute, None for PyTorch. Raises SpecInvalid, ModelFileInvalid."""
+    if options.runtime not in ("", *_RUNTIMES):
+        message = (
+            f"options: runtime is {options.runtime!r}; this engine has {' and '.join(_RUNTIMES)}."
+        )
+        hint = "OpenVINO is an engine of its own: `backend: openvino`, `type: OVModelForFeatureExtraction`."  # fmt: skip
+        raise SpecInvalid(message, hint=hint if "vino" in options.runtime.lower() else "")
+    is_asked = options.runtime == "onnx" or bool(options.file_name)
+    if options.runtime == "torch" or (has_weights(folder) and not is_asked):
+        return None
+    found = find_onnx(folder, options.file_name)
+    if found is not None and (options.main_gpu not in ("", "cpu") or options.cuda):
+        message = f"main_gpu is {options.main_gpu or 'cuda'!r}; ONNX models compute on the CPU."
+        raise SpecInvalid(message, hint="`runtime:torch` in `options` uses the other weights.")
+    if found is None and is_asked:
+        raise ModelFileInvalid(
+            f"{folder} has no {options.file_name or ' and no '.join(USUAL_FILES)}.",
+            path=str(folder),
+            hint="`file_name:NAME` in `options` names another ONNX file of the folder.",
+        )
+    return found
+
+
+@contextmanager
+def _instead_of_weights(path: Path, threads: int) -> Iterator[None]:
+    """Let the library make its model of the ONNX file at `path`.
+
+    Its own way of doing that wants Optimum, which wants an older transformers.
+    """
+    from sentence_transformers.base.modules.transformer import Transformer
+
+    def load(_self: Any, _name: str, _task: str, config: Any, *_: Any, **_more: Any) -> OnnxModel:
+        return OnnxModel(path, config, threads=threads)
+
+    own, Transformer._load_model = Transformer._load_model, load  # noqa: SLF001 - it has no other place for it
+    try:
+        yield
+    finally:
+        Transformer._load_model = own  # noqa: SLF001 - as above
 
 
 def _is_cross_encoder(folder: Path, options: Options) -> bool:

@@ -21,6 +21,8 @@ _GGUF: Final = b"GGUF"
 _WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".pth")
 # What other engines read; a download leaves it out.
 _OF_OTHERS: Final = ["*.onnx*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.gguf", "coreml/*"]
+# What a model is besides its weights: descriptions, words, and the modules after its encoder.
+_AROUND: Final = ["*.json", "*.txt", "*.model", "[0-9]_*/*"]
 
 
 def model_folder(
@@ -29,13 +31,15 @@ def model_folder(
     download: bool = True,
     revision: str = "",
     skipped: Sequence[str] = _OF_OTHERS,
+    weights: Sequence[str] = (),
 ) -> Path:
     """The folder of a model: in the models folder, or of a repository of the Hugging Face hub.
 
     A repository that the hub's own cache on this machine holds is used from there, without asking
     anybody; else it is fetched, unless `download` is off, without the files that match `skipped`.
     Whoever names a folder stays offline: call it before the engine is imported, which reads that
-    once. Raises ModelFileInvalid.
+    once. `weights` are the files of another form of them, one of which is wanted instead of PyTorch's.
+    Raises ModelFileInvalid.
     """
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -53,16 +57,20 @@ def model_folder(
             path=str(path),
             hint="Put the folder there, or name a repository of the Hugging Face hub as OWNER/NAME.",
         )
-    return _of_repository(request.model_id, revision, list(skipped), download=download)
+    wanted: dict[str, Any] = {"revision": revision or None, "ignore_patterns": list(skipped)}
+    if weights:
+        wanted |= {"ignore_patterns": None, "allow_patterns": [*_AROUND, *weights]}
+    return _of_repository(request.model_id, wanted, weights, download=download)
 
 
-def _of_repository(name: str, revision: str, skipped: list[str], *, download: bool) -> Path:
+def _of_repository(
+    name: str, wanted: dict[str, Any], weights: Sequence[str], *, download: bool
+) -> Path:
     from huggingface_hub import snapshot_download
 
-    wanted: dict[str, Any] = {"revision": revision or None, "ignore_patterns": skipped}
     with suppress(OSError, ValueError):  # nothing in the cache
         found = Path(snapshot_download(name, local_files_only=True, **wanted))
-        if not download or _is_whole(found):
+        if not download or _is_whole(found, weights):
             return found
     if not download:
         raise ModelFileInvalid(
@@ -83,9 +91,11 @@ def _of_repository(name: str, revision: str, skipped: list[str], *, download: bo
         ) from error
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(folder: Path, weights: Sequence[str]) -> bool:
     """Whether a folder of the cache has a model; one whose download stopped has only small files."""
-    found = [entry for pattern in ("*", "*/*") for entry in folder.glob(pattern)]
+    if weights:
+        return any((folder / name).is_file() for name in weights)
+    found = _entries(folder)
     return (folder / "config.json").is_file() and any(
         entry.suffix in _WEIGHTS or entry.name == "openvino_model.bin" for entry in found
     )
@@ -106,16 +116,28 @@ def _no_folder(path: Path) -> ModelFileInvalid:
     )
 
 
-def check_weights(folder: Path, engine: str) -> None:
-    """Raise ModelFileInvalid when `folder` holds no model that PyTorch could load."""
-    found = [entry for pattern in ("*", "*/*") for entry in folder.glob(pattern)]
+def has_weights(folder: Path) -> bool:
+    """Whether `folder` holds weights that PyTorch could load."""
+    return any(entry.suffix in _WEIGHTS for entry in _entries(folder))
+
+
+def _entries(folder: Path) -> list[Path]:
+    return [entry for pattern in ("*", "*/*") for entry in folder.glob(pattern)]
+
+
+def check_weights(folder: Path, engine: str, *, also: str = "") -> None:
+    """Raise ModelFileInvalid when `folder` holds no model that PyTorch could load.
+
+    `also` is the ending of another form of weights that will do.
+    """
+    found = _entries(folder)
     if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
         raise ModelFileInvalid(
             f"{folder} has neither config.json nor modules.json, so it is no model of {engine}.",
             path=str(folder),
             hint=_meant(found),
         )
-    if not any(entry.suffix in _WEIGHTS for entry in found):
+    if not any(entry.suffix in (*_WEIGHTS, also) for entry in found if entry.suffix):
         raise ModelFileInvalid(
             f"{folder} has no weights that {engine} can load: no .safetensors, no .bin.",
             path=str(folder),
