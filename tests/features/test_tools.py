@@ -40,7 +40,7 @@ STATION = {
 }
 IMPOSSIBLE = {"type": "object", "properties": {"a": {"not": {"required": ["b"]}}}}
 SMALL = Shape(layers=1, embedding=128, heads=2, kv_heads=1, feed_forward=128)
-NOISE = "parameters: {{model: {0}.gguf}}\nname: {0}\ncontext_size: 2048\n"
+NOISE = "parameters: {{model: {0}.gguf, seed: 1}}\nname: {0}\ncontext_size: 2048\n"
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ SMALL = Shape(layers=1, embedding=128, heads=2, kv_heads=1, feed_forward=128)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = tmp_path_factory.mktemp("schemas") / "models"
-    head = "name: {}\nparameters: {{model: {}.gguf}}\ncontext_size: 2048\nthreads: 1\noptions: [parallel:1]\n"
+    head = "name: {}\nparameters: {{model: {}.gguf, seed: 1}}\ncontext_size: 2048\nthreads: 1\noptions: [parallel:1]\n"
     write_models(
         folder,
         {
