@@ -44,6 +44,7 @@ for_generators = only([subject for subject in SUBJECTS if Task.GENERATE in subje
 for_each_engine = only(list({subject.backend: subject for subject in reversed(SUBJECTS)}.values()))
 ROUNDS = {"echo": 20, "llama-cpp": 3}  # of loading and unloading
 ROUNDS_ELSEWHERE = 2  # importing an engine takes seconds
+MEMORY_ROUNDS = 4  # of calls, until a worker stops growing
 
 pytestmark = pytest.mark.timeout(10 * PATIENCE_S)  # an engine may take minutes to load
 
@@ -211,6 +212,8 @@ def files_beside(socket: str) -> list[Path]:
 
 
 def test_calls_leave_no_memory_behind(run: RunTest, kept: Kept) -> None:
+    """Threads of an engine take their memory when they first get a call; a leak never ends."""
+
     async def test(lone: Lone) -> None:
         async def work() -> None:
             for exercise in kept.subject.exercises:
@@ -218,12 +221,16 @@ def test_calls_leave_no_memory_behind(run: RunTest, kept: Kept) -> None:
                     await exercise.ask(lone)
 
         await work()
-        before = lone.process.memory_bytes()
-        if before is None:
+        sizes = [lone.process.memory_bytes() or 0]
+        if not sizes[0]:
             pytest.skip("this system does not tell the memory of a process")
-        await work()
-        await work()
-        assert (lone.process.memory_bytes() or 0) < before * 1.1
+        for _ in range(MEMORY_ROUNDS):
+            await work()
+            await work()
+            sizes.append(lone.process.memory_bytes() or 0)
+            if sizes[-1] < sizes[-2] * 1.1:
+                return
+        pytest.fail(f"the worker grows and grows: {sizes} bytes")
 
     run(test)
 
