@@ -20,7 +20,11 @@ wants_clients = $(if $(ARGS),$(findstring clients,$(ARGS)),all)
 quiet_engines := OMP_WAIT_POLICY=passive GGML_NO_BACKTRACE=1
 
 # The whole suite waits more than it computes. Tests of one file stay together: they share servers.
+# What fails beside others, on a machine that is busy with all of them, is tried once more, alone; what
+# fails then has failed. Both are shown.
 side_by_side := -n auto
+once_more = { test $$? = 1 && echo "Once more, alone:" >&2 && \
+    $(quiet_engines) $(bin)/pytest -q --last-failed --last-failed-no-failures=none; }
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -40,7 +44,7 @@ engines: $(venv)/ready-engines ## Install the engines that the tests run (make t
 
 test: $(venv)/ready-dev $(venv)/ready-engines ## Run the tests; make test ARGS="tests/domain -x" chooses
 	@$(if $(wants_clients),$(MAKE) -k clients || echo "tests/clients skips what could not be installed." >&2)
-	@$(quiet_engines) $(bin)/pytest -q $(if $(ARGS),$(ARGS),$(side_by_side))
+	@$(quiet_engines) $(bin)/pytest -q $(if $(ARGS),$(ARGS),$(side_by_side) || $(once_more))
 
 clients: $(clients:%=$(venv)/%/ready) ## Install the client libraries that judge our APIs (make test does it as well)
 
