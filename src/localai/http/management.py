@@ -143,12 +143,12 @@ def ollama_rows(services: Services) -> Iterator[RouteRow]:
     yield replace(
         blob,
         method="HEAD",
-        endpoint=blobs.route(blobs.ask),
+        endpoint=ends.route(blobs.ask),
         summary="Is a file for a model there",
     )
     yield replace(
         blob,
-        endpoint=blobs.route(blobs.take),
+        endpoint=ends.route(blobs.take),
         summary="Send a file for a model",
         body_media_type="application/octet-stream",
     )

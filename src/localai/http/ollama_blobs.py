@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from localai.dialects import ollama
 from localai.domain.errors import FileTooLarge, InvalidRequest
 from localai.downloads.blobs import checked_digest
-from localai.http.answering import answering
 from localai.http.body import declared_length, drain, next_piece
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
-
     from starlette.requests import Request
 
     from localai.http.services import Services
@@ -31,12 +27,6 @@ class OllamaBlobs:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-
-    def route(
-        self, handler: Callable[[Request], Awaitable[Response]]
-    ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """A route's endpoint: whatever our errors say becomes the answer."""
-        return answering(self._services, handler, ollama.error_reply)
 
     async def ask(self, request: Request) -> Response:
         """Whether a file is there."""
