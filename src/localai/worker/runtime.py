@@ -146,8 +146,7 @@ class Worker:
         except LocalAIError as error:
             _fail(sender, error)
         except Exception as error:
-            _log.exception("the call failed")
-            _fail(sender, EngineFailed(f"The engine failed: {type(error).__name__}: {error}"))
+            _fail(sender, _unexpected(error))
         finally:
             sender.close()
             self._running -= 1
@@ -175,8 +174,7 @@ class Worker:
         except LocalAIError as error:
             return _failed(error)
         except Exception as error:
-            _log.exception("the call failed")
-            return _failed(EngineFailed(f"The engine failed: {type(error).__name__}: {error}"))
+            return _failed(_unexpected(error))
         finally:
             self._running -= 1
 
@@ -200,9 +198,7 @@ class Worker:
         except LocalAIError as error:
             yield codec.encode_events([Failed(error)])
         except Exception as error:
-            _log.exception("the call failed")
-            failed = EngineFailed(f"The engine failed: {type(error).__name__}: {error}")
-            yield codec.encode_events([Failed(failed)])
+            yield codec.encode_events([Failed(_unexpected(error))])
 
 
 class _Ended(Exception):
@@ -216,6 +212,12 @@ def _send(sender: Sender, batch: Sequence[Event]) -> Awaitable[None] | None:
         sender.end(codec.encode_events(batch))
         return None
     return sender.send(codec.encode_events(batch))
+
+
+def _unexpected(error: Exception) -> EngineFailed:
+    """What an engine raised in a call, logged, as the caller is told."""
+    _log.error("the call failed", exc_info=error)
+    return EngineFailed(f"The engine failed: {type(error).__name__}: {error}")
 
 
 def _fail(sender: Sender, error: LocalAIError) -> None:
