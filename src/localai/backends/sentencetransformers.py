@@ -9,7 +9,7 @@ Devices   cpu, cuda, cuda.N, mps (`main_gpu`)      Precision  that of the file; 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from localai.domain.errors import (
 from localai.domain.vectors import Embeddings, EmbedRequest, Ranking, RerankRequest
 from localai.wire.messages import LoadRequest, ModelFacts
 from localai.worker.batcher import Batcher
-from localai.worker.hf.onnx_model import USUAL_FILES, OnnxModel, find_onnx
+from localai.worker.hf.onnx_model import USUAL_FILES, OnnxModel, below_folder, find_onnx
 from localai.worker.hub import check_weights, failing_as, has_weights, model_folder, read_json
 from localai.worker.options import read_options
 from localai.worker.runtime import in_thread
@@ -111,6 +111,10 @@ class Backend:
         if options.dtype not in _DTYPES:
             message = f"dtype is {options.dtype!r}; this engine has {', '.join(_DTYPES)}."
             raise SpecInvalid(message)
+        if options.runtime not in ("", *_RUNTIMES):
+            message = f"options: runtime is {options.runtime!r}; this engine has {' and '.join(_RUNTIMES)}."
+            hint = "OpenVINO is an engine of its own: `backend: openvino`, `type: OVModelForFeatureExtraction`."  # fmt: skip
+            raise SpecInvalid(message, hint=hint if "vino" in options.runtime.lower() else "")
         return cls(await in_thread(_load, request, options))
 
     @property
@@ -244,14 +248,11 @@ class _Loaded:
 
 
 def _load(request: LoadRequest, options: Options) -> _Loaded:
-    asked = (options.file_name,) if options.file_name else USUAL_FILES
+    asked = _asked_onnx(options)
     folder = model_folder(
-        request,
-        download=options.download,
-        revision=options.revision,
-        weights=asked if options.runtime == "onnx" or options.file_name else (),
+        request, download=options.download, revision=options.revision, weights=asked
     )
-    onnx = _onnx_file(folder, options)
+    onnx = _onnx_file(folder, options, asked)
     check_weights(folder, _ENGINE, also=".onnx" if onnx else "")
     ranks = _is_cross_encoder(folder, options)
     import sentence_transformers
@@ -287,24 +288,26 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
     return _Loaded(model, options, device, ranks=ranks)
 
 
-def _onnx_file(folder: Path, options: Options) -> Path | None:
+def _asked_onnx(options: Options) -> Sequence[str]:
+    """The ONNX files of which the model file wants one; none when it leaves that to the files."""
+    if options.runtime == "torch":
+        return ()
+    if options.file_name:
+        return (below_folder(options.file_name),)
+    return USUAL_FILES if options.runtime == "onnx" else ()
+
+
+def _onnx_file(folder: Path, options: Options, asked: Sequence[str]) -> Path | None:
     """The ONNX file that is to compute, None for PyTorch. Raises SpecInvalid, ModelFileInvalid."""
-    if options.runtime not in ("", *_RUNTIMES):
-        message = (
-            f"options: runtime is {options.runtime!r}; this engine has {' and '.join(_RUNTIMES)}."
-        )
-        hint = "OpenVINO is an engine of its own: `backend: openvino`, `type: OVModelForFeatureExtraction`."  # fmt: skip
-        raise SpecInvalid(message, hint=hint if "vino" in options.runtime.lower() else "")
-    is_asked = options.runtime == "onnx" or bool(options.file_name)
-    if options.runtime == "torch" or (has_weights(folder) and not is_asked):
+    if options.runtime == "torch" or (has_weights(folder) and not asked):
         return None
-    found = find_onnx(folder, options.file_name)
+    found = find_onnx(folder, asked or USUAL_FILES)
     if found is not None and (options.main_gpu not in ("", "cpu") or options.cuda):
         message = f"main_gpu is {options.main_gpu or 'cuda'!r}; ONNX models compute on the CPU."
         raise SpecInvalid(message, hint="`runtime:torch` in `options` uses the other weights.")
-    if found is None and is_asked:
+    if found is None and asked:
         raise ModelFileInvalid(
-            f"{folder} has no {options.file_name or ' and no '.join(USUAL_FILES)}.",
+            f"{folder} has no {' and no '.join(asked)}.",
             path=str(folder),
             hint="`file_name:NAME` in `options` names another ONNX file of the folder.",
         )

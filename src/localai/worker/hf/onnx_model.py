@@ -21,17 +21,18 @@ _STATES: Final = "last_hidden_state"
 _OUTPUTS: Final = (_STATES, "token_embeddings", "logits")  # the first that there is counts
 
 
-def find_onnx(folder: Path, file_name: str = "") -> Path | None:
-    """The ONNX file of a model: `file_name`, or else the usual ones; None when it has none.
-
-    Raises SpecInvalid for a name that leads out of the folder.
-    """
+def below_folder(file_name: str) -> str:
+    """`file_name`, which a model file wants. Raises SpecInvalid when it leads out of the folder."""
     if PurePosixPath(file_name).is_absolute() or ".." in PurePosixPath(file_name).parts:
         message = (
             f"options: file_name is {file_name!r}; it must be a path below the model's folder."
         )
         raise SpecInvalid(message)
-    names: Sequence[str] = (file_name,) if file_name else USUAL_FILES
+    return file_name
+
+
+def find_onnx(folder: Path, names: Sequence[str]) -> Path | None:
+    """The first of these files that a model has; None when it has none."""
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
