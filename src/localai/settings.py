@@ -149,9 +149,9 @@ class ServerSettings:
         256, kind="number", group="performance")  # fmt: skip
 
     max_active_backends: int = _setting(
-        "Models that stay loaded at most; 0 means no limit.", 0, kind="number", group="workers")  # fmt: skip
+        "Models that stay loaded at most; one more waits until one has answered and left. 0 means no limit.", 0, kind="number", group="workers")  # fmt: skip
     single_active_backend: bool = _setting(
-        "Keep one model loaded at most.", False, kind="flag", group="workers")  # fmt: skip
+        "Keep one model loaded at most: models take turns.", False, kind="flag", group="workers")  # fmt: skip
     enable_watchdog_idle: bool = _setting(
         "Unload models that nobody uses.", False, kind="flag", group="workers",
         env="LOCALAI_WATCHDOG_IDLE WATCHDOG_IDLE")  # fmt: skip

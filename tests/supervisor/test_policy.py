@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localai.supervisor.policy import Backoff, Limits, Resident, to_evict
+from localai.supervisor.policy import Backoff, Resident, capacity, to_evict
 
 
 def fail(backoff: Backoff, now_s: float, revision: str = "r1") -> float:
@@ -79,12 +79,24 @@ def resident(name: str, used_s: float, *, busy: bool = False, pinned: bool = Fal
 
 
 @pytest.mark.parametrize(
-    ("limit", "expected"),
-    [(0, []), (5, []), (4, []), (3, ["old"]), (2, ["old", "mid"]), (1, ["old", "mid", "new"])],
-)
-def test_the_least_recently_used_leave(limit: int, expected: list[str]) -> None:
+    ("count", "expected"),
+    [(-1, []), (0, []), (1, ["old"]), (2, ["old", "mid"]), (3, ["old", "mid", "new"]), (9, ["old", "mid", "new"])],
+)  # fmt: skip
+def test_the_least_recently_used_leave(count: int, expected: list[str]) -> None:
     residents = [resident("new", 3), resident("old", 1), resident("mid", 2)]
-    assert to_evict(residents, Limits(max_workers=limit)) == expected
+    assert to_evict(residents, count) == expected
+
+
+def test_who_does_nothing_leaves_before_who_does() -> None:
+    residents = [resident("a", 1, busy=True), resident("b", 3), resident("c", 2, busy=True)]
+    assert to_evict(residents, 3) == ["b", "a", "c"]
+
+
+def test_there_is_always_one_place_beside_those_that_stay() -> None:
+    pinned = [resident("a", 1, pinned=True), resident("b", 2, pinned=True)]
+    assert capacity(0, pinned) == 0
+    assert [capacity(limit, pinned) for limit in (1, 2, 3, 4)] == [3, 3, 3, 4]
+    assert capacity(1, [resident("a", 1)]) == 1
 
 
 residents = st.lists(
@@ -100,8 +112,8 @@ residents = st.lists(
 
 
 @given(residents, st.integers(0, 5))
-def test_who_is_busy_or_pinned_stays(present: list[Resident], limit: int) -> None:
-    leaving = to_evict(present, Limits(max_workers=limit, exempt=frozenset({"a"})))
-    stays = {one.name for one in present if one.is_busy or one.is_pinned} | {"a"}
-    assert stays.isdisjoint(leaving)
-    assert len(leaving) <= max(0, len(present) + 1 - limit) if limit else leaving == []
+def test_who_is_pinned_stays(present: list[Resident], count: int) -> None:
+    leaving = to_evict(present, count)
+    assert {one.name for one in present if one.is_pinned}.isdisjoint(leaving)
+    able = sum(not one.is_pinned for one in present)
+    assert len(leaving) == len(set(leaving)) == min(count, able)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localai.domain.errors import (
@@ -19,11 +19,12 @@ from localai.domain.errors import (
 from localai.observe.log import logger
 from localai.supervisor import worker
 from localai.supervisor.policy import Backoff
-from localai.supervisor.worker import Begin, Patience, Worker, WorkerGone
+from localai.supervisor.room import Room, Ticket
+from localai.supervisor.worker import Begin, Callers, Patience, Worker, WorkerGone
 from localai.wire.messages import LoadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from localai.catalog.spec import ModelSpec
     from localai.domain.batches import Take
@@ -52,6 +53,15 @@ class PoolSettings:
     idle_s: float = 0.0
 
 
+@dataclass(slots=True, eq=False)
+class _Start:
+    """A worker on its way. `callers` are those who wait for it; the worker takes them over."""
+
+    ticket: Ticket
+    callers: Callers = field(default_factory=Callers)
+    task: asyncio.Task[Worker] | None = None
+
+
 class Lane:
     """The way of every request to one model. Only this class starts and ends its workers."""
 
@@ -62,7 +72,7 @@ class Lane:
         launcher: Launcher,
         engines: EngineSupply,
         settings: PoolSettings,
-        make_room: Callable[[str], Awaitable[None]],
+        room: Room,
     ) -> None:
         self.name = name
         self.is_pinned = False
@@ -74,24 +84,38 @@ class Lane:
         self._engines = engines
         self._patience = settings.patience
         self._queue_limit = settings.queue_limit
-        self._make_room = make_room
+        self._room = room
         self._backoff = Backoff(first_s=settings.cooldown_s)
-        self._starting: asyncio.Task[Worker] | None = None
-        self._retired: set[asyncio.Task[None]] = set()
+        self._starting: _Start | None = None
+        self._retired: set[asyncio.Task[Any]] = set()
+        self._leaving: set[Worker] = set()
         self._typical_s = _FIRST_GUESS_S
         self._newest: ModelSpec | None = None  # what a fresh worker is made from
         self._closed = False
 
     @property
     def running(self) -> int:
-        """How many calls run in the current worker."""
-        return self.worker.running if self.worker else 0
+        """How many calls run in the current worker, and in those that are to end."""
+        return sum(one.running for one in (self.worker, *self._leaving) if one is not None)
 
     @property
     def is_busy(self) -> bool:
         """Whether ending the worker now would disturb anybody."""
-        is_starting = self._starting is not None and not self._starting.done()
-        return self.running > 0 or self.waiting > 0 or is_starting
+        is_needed = self.worker is not None and self.worker.callers.count > 0
+        return is_needed or self.waiting > 0 or self._starting is not None
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a worker is on its way that has its place already."""
+        return self._starting is not None and self._starting.ticket.is_loading
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether everybody who waited for a worker has gone, and it would still take a place."""
+        start = self._starting
+        if start is None or start.callers.count:
+            return False
+        return start.ticket.is_waiting or start.ticket.is_loading
 
     async def run(
         self, spec: ModelSpec, begin: Begin[Item], take: Take[Item], *, client: str
@@ -129,10 +153,15 @@ class Lane:
     async def ensure_ready(self, spec: ModelSpec) -> Worker:
         """The worker of `spec`, started if need be; all callers share one start."""
         self._newest = spec
-        return await self._ready()
+        current = await self._promised()
+        self._let_go(current.callers)
+        return current
 
-    async def _ready(self) -> Worker:
-        """The worker of the newest spec: who has waited long does not bring an older one back."""
+    async def _promised(self) -> Worker:
+        """The worker of the newest spec: who has waited long does not bring an older one back.
+
+        It stays for this caller, too, until `_let_go`.
+        """
         while True:
             if self._closed:
                 raise ShuttingDown
@@ -140,18 +169,31 @@ class Lane:
             current = self.worker
             if current is not None and not current.ended.is_set() and not current.is_stopping:
                 if current.revision == spec.revision:
+                    current.callers.count += 1
                     return current
                 _log.info(
                     "the files of %s, or the context asked of it, have changed; its next requests "
                     "go to a fresh worker",
                     self.name,
                 )
-                _ = self._retire(current, drain_s=self._patience.stall_s or _RETRY_LIMIT_S)
-            if self._starting is None or self._starting.done():
-                self._starting = asyncio.create_task(self._start(spec))
-            started = await asyncio.shield(self._starting)
+                _ = self._retire(current, drain_s=math.inf)
+            start = self._starting or self._begin(spec)
+            start.callers.count += 1
+            try:
+                assert start.task is not None, "a start has begun"
+                started = await asyncio.shield(start.task)
+            except BaseException:
+                self._let_go(start.callers)
+                raise
             if started.revision == self._wanted().revision:
                 return started
+            self._let_go(start.callers)
+
+    def _let_go(self, callers: Callers) -> None:
+        """One caller less, perhaps the last one of a start that others wait to see the end of."""
+        callers.count -= 1
+        if self.is_unwanted:
+            self._room.press()
 
     def _wanted(self) -> ModelSpec:
         assert self._newest is not None, "every call brings one"
@@ -168,12 +210,24 @@ class Lane:
         if self.worker is not None:
             await asyncio.shield(self._retire(self.worker, drain_s=drain_s))
 
+    def make_way(self) -> None:
+        """End the worker as soon as those who have come before are served."""
+        if self.worker is not None:
+            _ = self._retire(self.worker, drain_s=math.inf)
+
+    def give_up(self) -> None:
+        """Stop the start of a worker."""
+        if self._starting is not None and self._starting.task is not None:
+            self._starting.task.cancel()
+            self._keep_until_done(self._starting.task)
+            self._starting = None
+
     async def close(self, *, drain_s: float) -> None:
         """End the worker for good."""
         self._closed = True
-        if self._starting is not None and not self._starting.done():
-            self._starting.cancel()
-            await asyncio.gather(self._starting, return_exceptions=True)
+        self.give_up()
+        for leaving in self._leaving:
+            leaving.hurry(drain_s=drain_s)
         await self.unload(drain_s=drain_s)
         await asyncio.gather(*self._retired, return_exceptions=True)
 
@@ -204,25 +258,43 @@ class Lane:
             yield current
         finally:
             current.queue.release()
+            self._let_go(current.callers)
             self._typical_s += _SMOOTHING * (time.monotonic() - began_s - self._typical_s)
 
     async def _acquire(self, client: str) -> Worker:
         while True:
-            current = await self._ready()
+            current = await self._promised()
             try:
                 await current.queue.acquire(client)
             except WorkerGone:
+                self._let_go(current.callers)
                 continue
+            except BaseException:
+                self._let_go(current.callers)
+                raise
             return current
 
-    async def _start(self, spec: ModelSpec) -> Worker:
+    def _begin(self, spec: ModelSpec) -> _Start:
+        start = self._starting = _Start(Ticket(self.name))
+        start.task = asyncio.create_task(self._start(spec, start))
+        return start
+
+    async def _start(self, spec: ModelSpec, start: _Start) -> Worker:
+        try:
+            return await self._load(spec, start)
+        finally:
+            if self._starting is start:
+                self._starting = None
+            self._room.press()  # there is another worker that can leave, or another place
+
+    async def _load(self, spec: ModelSpec, start: _Start) -> Worker:
         now_s = time.monotonic()
         remaining_s = self._backoff.remaining_s(now_s=now_s, revision=spec.revision)
         if remaining_s > 0:
             raise CoolingDown(self.name, retry_after_s=remaining_s, reason=self._backoff.reason)
         entry = self._engines.manifest.find(spec.backend or "")
         await self._engine_there(entry)
-        await self._make_room(self.name)
+        await self._room.enter(start.ticket)
         _log.info("loading %s with %s", self.name, entry.name)
         order = LoadRequest(
             model=spec.name,
@@ -236,12 +308,16 @@ class Lane:
                 launcher=self._launcher, entry=entry, order=order, revision=spec.revision,
                 patience=self._patience, on_end=self._ended,
             )  # fmt: skip
-        except LocalAIError as error:
-            self._backoff.failed(
-                now_s=time.monotonic(), reason=error.message, revision=spec.revision
-            )
-            _log.error("%s", error.sentence)
+        except BaseException as error:
+            self._room.give_back(start.ticket)
+            if isinstance(error, LocalAIError):
+                self._backoff.failed(
+                    now_s=time.monotonic(), reason=error.message, revision=spec.revision
+                )
+                _log.error("%s", error.sentence)
             raise
+        start.ticket.is_loading = False  # the place is the worker's now, and so are its callers
+        started.callers = start.callers
         self.is_pinned = spec.pinned
         self.backend = entry.name
         self.worker = started
@@ -271,6 +347,8 @@ class Lane:
         """The worker's process has ended, asked for or not."""
         if self.worker is ended:
             self.worker = None
+        self._leaving.discard(ended)
+        self._room.leave()
         if not ended.is_stopping:
             now_s = time.monotonic()
             uptime_s = now_s - ended.started_s
@@ -281,7 +359,11 @@ class Lane:
     def _retire(self, old: Worker, *, drain_s: float) -> asyncio.Task[None]:
         """Let a worker finish what it does, then end it; `close` waits for that at the latest."""
         self.worker = None
+        self._leaving.add(old)
         task = asyncio.create_task(old.stop(drain_s=drain_s))
+        self._keep_until_done(task)
+        return task
+
+    def _keep_until_done(self, task: asyncio.Task[Any]) -> None:
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
-        return task

@@ -1,8 +1,8 @@
-"""Decisions without effects: when to try again, and who must leave for a new worker."""
+"""Decisions without effects: when to try again, and who leaves for a new worker."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,21 +64,21 @@ class Resident:
     is_pinned: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much may be resident: 0 workers means no limit."""
+def capacity(limit: int, residents: Sequence[Resident]) -> int:
+    """How many workers there may be: `limit`, and always one beside those that never leave.
 
-    max_workers: int = 0
-    exempt: frozenset[str] = field(default_factory=frozenset)
+    0 is no limit.
+    """
+    pinned = sum(resident.is_pinned for resident in residents)
+    return max(limit, pinned + 1) if limit else 0
 
 
-def to_evict(residents: Sequence[Resident], limits: Limits) -> list[str]:
-    """Which idle workers must leave so that one more may start, least recently used first."""
-    if limits.max_workers <= 0:
-        return []
-    excess = len(residents) + 1 - limits.max_workers
-    idle = [
-        r for r in residents if not r.is_busy and not r.is_pinned and r.name not in limits.exempt
-    ]
-    idle.sort(key=lambda resident: resident.last_used_s)
-    return [resident.name for resident in idle[: max(0, excess)]]
+def to_evict(residents: Sequence[Resident], count: int) -> list[str]:
+    """Which workers leave so that `count` others may start.
+
+    Those that do nothing go first, and then those that will when their answers are whole; among
+    them, the least recently used. A pinned one stays.
+    """
+    able = [resident for resident in residents if not resident.is_pinned]
+    able.sort(key=lambda resident: (resident.is_busy, resident.last_used_s))
+    return [resident.name for resident in able[: max(0, count)]]

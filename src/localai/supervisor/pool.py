@@ -12,7 +12,8 @@ from localai.domain.errors import ShuttingDown
 from localai.observe.log import logger
 from localai.supervisor.engine_supply import EngineSupply
 from localai.supervisor.lane import Lane, PoolSettings
-from localai.supervisor.policy import Limits, Resident, to_evict
+from localai.supervisor.policy import Resident, capacity, to_evict
+from localai.supervisor.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,7 @@ class Pool:
         self._lanes: dict[str, Lane] = {}
         self._closed = False
         self._idle_task: asyncio.Task[None] | None = None
+        self._room = Room(self._capacity, self._make_way)
 
     @property
     def lanes(self) -> Mapping[str, Lane]:
@@ -126,7 +128,7 @@ class Pool:
                 launcher=self._launcher,
                 engines=self._engines,
                 settings=self._settings,
-                make_room=self._make_room,
+                room=self._room,
             )
             if self._settings.idle_s:
                 self._watch_idle()
@@ -136,8 +138,9 @@ class Pool:
         if self._idle_task is None:
             self._idle_task = asyncio.create_task(self._unload_idle())
 
-    async def _make_room(self, newcomer: str) -> None:
-        residents = [
+    def _residents(self) -> list[Resident]:
+        """The workers that take calls."""
+        return [
             Resident(
                 name=lane.name,
                 last_used_s=lane.worker.last_used_s,
@@ -147,11 +150,24 @@ class Pool:
             for lane in self._lanes.values()
             if lane.worker is not None
         ]
-        for name in to_evict(
-            residents, Limits(max_workers=self._settings.max_workers, exempt=frozenset({newcomer}))
-        ):
-            _log.info("unloading %s to make room for %s", name, newcomer)
-            await self._lanes[name].unload(drain_s=_EVICT_DRAIN_S)
+
+    def _capacity(self) -> int:
+        limit = self._settings.max_workers
+        return capacity(limit, self._residents()) if limit else 0
+
+    def _make_way(self) -> None:
+        """Have as many workers leave as others wait to start."""
+        for lane in self._lanes.values():
+            if lane.is_unwanted:
+                _log.info("%s is not loaded: nobody waits for it any more", lane.name)
+                lane.give_up()
+        waiting = self._room.waiting
+        residents = self._residents()
+        loading = sum(lane.is_loading for lane in self._lanes.values())
+        leaving = self._room.taken - len(residents) - loading
+        for name in to_evict(residents, len(waiting) - leaving):
+            _log.info("unloading %s to make room for %s", name, waiting[0])
+            self._lanes[name].make_way()
 
     async def _unload_idle(self) -> None:
         while True:

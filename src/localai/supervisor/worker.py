@@ -73,6 +73,13 @@ class _RunningCall:
         self.last_event_s = time.monotonic()
 
 
+@dataclass(slots=True, eq=False)
+class Callers:
+    """How many have been promised a worker: they wait for its start or for a place, or are in it."""
+
+    count: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """A launched worker and the client that speaks to it."""
@@ -101,6 +108,8 @@ class Worker:
         self.started_s = time.monotonic()
         self.last_used_s = self.started_s
         self.is_stopping = False
+        self.callers = Callers()
+        self._leaves_at_s = math.inf
         self._launched = connection.launched
         self._client = connection.client
         self._patience = patience
@@ -175,16 +184,24 @@ class Worker:
         return WorkerGone() if cut_short and not has_begun else self._why_it_ended()
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
-        """End the worker, after its running calls or `drain_s` seconds."""
+        """End the worker when nobody needs it any more, or after `drain_s` seconds."""
         self.is_stopping = True
-        deadline = time.monotonic() + drain_s
-        while self._calls and time.monotonic() < deadline and not self.ended.is_set():  # noqa: ASYNC110 - three conditions
+        self.hurry(drain_s=drain_s)
+        while self._must_wait():  # noqa: ASYNC110 - three conditions
             await asyncio.sleep(_DRAIN_STEP_S)
         await self._launched.stop(grace_s=self._patience.stop_s)
         await self.ended.wait()
         for task in self._tasks:
             task.cancel()
         await self._client.close()
+
+    def _must_wait(self) -> bool:
+        is_time_left = time.monotonic() < self._leaves_at_s
+        return self.callers.count > 0 and is_time_left and not self.ended.is_set()
+
+    def hurry(self, *, drain_s: float) -> None:
+        """Let a worker that is to end wait for nobody longer than `drain_s` seconds from now."""
+        self._leaves_at_s = min(self._leaves_at_s, time.monotonic() + drain_s)
 
     async def _wait_for_end(self) -> None:
         code = await self._launched.exited()
