@@ -10,7 +10,15 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.gguf_maker import make_scripted
-from tests.live import LiveServer, echo_yaml, read_until, run_cli, wait_until, write_models
+from tests.live import (
+    LiveServer,
+    echo_yaml,
+    is_alive,
+    read_until,
+    run_cli,
+    wait_until,
+    write_models,
+)
 
 GGUF = "name: words\nparameters: {model: words.gguf, temperature: 0}\ncontext_size: 512\nthreads: 1\noptions: [parallel:1]\n"
 STARTER = "local-ai-starter"
@@ -109,6 +117,53 @@ def test_a_running_answer_ends_with_the_weights_it_began_with(
         data += read_until(connection, b"data: [DONE]")
     assert data.count(b'"content":" old"') == 14
     assert b'"error"' not in data
+
+
+def test_workers_of_models_that_are_gone_end_by_themselves(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    """No request is sent after the change: what nobody can use any more gives its memory back."""
+    listed = ("deleted", "renamed", "off", "changed", "kept")
+    folder = write_models(
+        tmp_path / "models",
+        {f"{name}.yaml": echo_yaml(name) for name in listed} | {"words.yaml": GGUF},
+    )
+    make_scripted(folder / "words.gguf", ["some ", "words"])
+    make_scripted(folder / "loose.gguf", ["more ", "words"])
+    server = start_server(folder)
+    workers = {}
+    for name in (*listed, "words", "loose"):
+        assert said(server, name)
+        workers[name] = server.workers(name)[-1]
+    (folder / "deleted.yaml").unlink()
+    (folder / "renamed.yaml").write_text(echo_yaml("new-name"))
+    (folder / "off.yaml").write_text(echo_yaml("off") + "disabled: true\n")
+    (folder / "changed.yaml").write_text(echo_yaml("changed", repeat=2))
+    (folder / "words.gguf").unlink()
+    (folder / "loose.gguf").rename(folder / "other.gguf")
+    for name in workers.keys() - {"kept"}:
+        wait_until(lambda pid=workers[name]: not is_alive(pid), f"the end of {name}")
+    assert is_alive(workers["kept"])
+    assert said(server, "changed", "so") == "so so"
+
+
+def test_a_running_answer_is_finished_though_its_model_is_gone(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    folder = write_models(
+        tmp_path / "models",
+        {"slow.yaml": echo_yaml("slow", delay_s=0.2, repeat=20), "a.yaml": echo_yaml("a")},
+    )
+    server = start_server(folder)
+    body = {"model": "slow", "messages": [{"role": "user", "content": "old"}], "stream": True}
+    with server.open_stream("/v1/chat/completions", body) as connection:
+        data = read_until(connection, b'"content":"old"')
+        (folder / "slow.yaml").unlink()
+        wait_until(lambda: "unloading slow" in server.log, "the notice")
+        data += read_until(connection, b"data: [DONE]")
+    assert data.count(b'"content":" old"') == 19
+    assert b'"error"' not in data
+    wait_until(lambda: not is_alive(server.workers("slow")[-1]), "the end of the worker")
 
 
 def test_the_demonstration_leaves_for_an_own_model(

@@ -14,6 +14,7 @@ from localai.http import app
 from localai.http.connection import Connection
 from localai.http.services import Services
 from localai.inference.preload import load_models
+from localai.inference.stale_workers import end_stale_workers
 
 _KEEP_ALIVE_S = 120
 _START_STEP_S = 0.002
@@ -63,7 +64,9 @@ class Server(uvicorn.Server):
         Loads the models `load` first, telling `report` the name and how it goes; then calls
         `started`. Raises the error of a model that cannot be loaded.
         """
+        services = self._services
         serving = asyncio.create_task(self.serve(sockets=[listener]))
+        tidying = asyncio.create_task(end_stale_workers(services.library, services.pool))
         try:
             await self._services.responses.recover()
             await self._services.files.recover()
@@ -80,6 +83,7 @@ class Server(uvicorn.Server):
             await serving
             raise
         finally:
+            tidying.cancel()
             await self._services.jobs.close()
             await self._services.responses.close()
             await self._services.fetcher.close()

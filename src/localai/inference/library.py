@@ -46,6 +46,7 @@ _log = logger(__name__)
 
 # Engines that come with all they need, and the task for which each is the last resort.
 WITHOUT_FILES: Final = {Task.SYNTHESIZE: "espeak", Task.DETECT_SPEECH: "silero-vad"}
+_GROWN: Final = "+"  # in a revision, before the context that a request has asked for
 _MOST_NAMED: Final = 5  # models in an error
 _MOST_ASKED: Final = 100  # models whose files are looked at to find one to show
 
@@ -130,6 +131,20 @@ class Library:
             for one in (name.strip(), plain)
             for known in (catalog.specs, catalog.file_names, catalog.broken)
         )
+
+    def is_current(self, name: str, revision: str) -> bool:
+        """Whether a worker that was loaded for `name` at `revision` may be given requests.
+
+        One may not whose model was removed, switched off or changed. `name` may end in the engine
+        that a request chose.
+        """
+        catalog = self.catalog()
+        known = name if name in catalog.specs else name.rpartition("@")[0]
+        spec = catalog.specs.get(known)
+        if spec is None:
+            return name in WITHOUT_FILES.values()
+        is_same = revision.partition(_GROWN)[0] == spec.revision
+        return is_same and not spec.disabled and spec.alias is None
 
     def wanting(self, name: str) -> ModelSpec | None:
         """The model of that name, when files are missing that its model file says where to get."""
@@ -342,7 +357,7 @@ class Library:
             )  # fmt: skip
         if reached == size:
             return now
-        return replace(found, revision=f"{spec.revision}+{reached}")
+        return replace(found, revision=f"{spec.revision}{_GROWN}{reached}")
 
     def _complete(self, spec: ModelSpec) -> ModelSpec:
         entry = self.engine(spec).entry

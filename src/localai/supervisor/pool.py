@@ -89,6 +89,20 @@ class Pool:
         lane = self._lanes.get(name)
         return lane is not None and (lane.worker is not None or lane.is_busy)
 
+    def loaded(self) -> dict[str, str]:
+        """The revision of each model that has a worker, by its name."""
+        return {
+            name: lane.worker.revision
+            for name, lane in self._lanes.items()
+            if lane.worker is not None
+        }
+
+    def retire(self, name: str) -> None:
+        """Have the worker of a model end as soon as those who came before are served."""
+        if name in self._lanes:
+            _log.info("unloading %s: it was removed, or has changed", name)
+            self._lanes[name].make_way()
+
     async def keep(self, name: str, keep_s: float) -> None:
         """Unload an idle model after `keep_s` seconds from now on; 0 does it at once, inf never."""
         lane = self._lanes.get(name)
