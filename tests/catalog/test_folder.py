@@ -341,3 +341,14 @@ def test_a_folder_that_becomes_a_model_is_noticed(folder: Path) -> None:
     first = models.refresh().specs["llama"]
     weights(folder / "llama/config.json", b'{"architectures": ["LlamaForCausalLM"], "n": 1}')
     assert models.refresh().specs["llama"].revision != first.revision
+
+
+def test_weights_in_a_folder_that_come_or_change_are_noticed(folder: Path) -> None:
+    models = ModelFolder(folder, formats=FORMATS)
+    weights(folder / "llama/config.json", b'{"architectures": ["LlamaForCausalLM"]}')
+    assert list(models.refresh().specs) == []
+    weights(folder / "llama/model.safetensors", b"first")
+    first = models.refresh().specs["llama"]
+    assert models.refresh().specs["llama"].revision == first.revision
+    weights(folder / "llama/model.safetensors", b"second")
+    assert models.refresh().specs["llama"].revision != first.revision

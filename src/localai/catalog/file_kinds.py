@@ -13,7 +13,6 @@ from typing import Any, Final
 
 GGUF: Final = "gguf"
 
-_WEIGHTS: Final = frozenset({".safetensors", ".bin", ".pt", ".pth"})
 _GGML_MAGIC: Final = b"lmgg"  # 0x67676d6c, little-endian
 _WHISPER_VOCABULARY: Final = range(51_864, 51_900)
 _LARGEST_JSON_BYTES: Final = 32 << 20
@@ -29,6 +28,7 @@ _TASKS: Final = (
 
 
 FOLDER_MARKS: Final = frozenset({"config.json", "modules.json"})  # a folder with one may be a model
+WEIGHTS: Final = frozenset({".safetensors", ".bin", ".pt", ".pth"})  # in such a folder
 LOOSE: Final = frozenset(
     {".onnx", ".bin"}
 )  # files that may be models of engines other than llama.cpp
@@ -44,7 +44,7 @@ def kinds_of(path: Path) -> tuple[str, ...]:
 def has_weights(path: Path) -> bool:
     """Whether `path` is a file, or a folder with weights in it; only a description is no model."""
     with suppress(OSError):
-        return path.is_file() or any(entry.suffix in _WEIGHTS for entry in path.iterdir())
+        return path.is_file() or any(entry.suffix in WEIGHTS for entry in path.iterdir())
     return False
 
 

@@ -17,7 +17,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
-from localai.catalog.file_kinds import FOLDER_MARKS, LOOSE, has_weights, kinds_of
+from localai.catalog.file_kinds import FOLDER_MARKS, LOOSE, WEIGHTS, has_weights, kinds_of
 from localai.catalog.gguf import PART
 from localai.catalog.read import YamlModels, read_yaml
 from localai.catalog.spec import Catalog, ModelSpec
@@ -359,6 +359,8 @@ def _by_depth(files: dict[str, Stamp]) -> dict[str, Stamp]:
 
 
 def _list_into(folder: str, depth: int, found: dict[str, dict[str, Stamp]], seen: set[int]) -> None:
+    marks: list[Stamp] = []
+    inside: list[Stamp] = []  # of the weights that a model in this folder would have
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name.lower()
@@ -366,22 +368,30 @@ def _list_into(folder: str, depth: int, found: dict[str, dict[str, Stamp]], seen
                 continue
             with suppress(OSError):  # gone already, a link to nothing, a folder not for us
                 suffix = name[name.rfind(".") :]
+                if depth and suffix in WEIGHTS:
+                    inside.append(_stamp_of(entry))
                 if suffix in found and (depth == 0 or suffix not in TOP_ONLY):
                     _add_file(entry, found[suffix])
                 elif name in FOLDER_MARKS and depth:
-                    _add_folder(entry, folder, found[_FOLDERS])
+                    marks.append(_stamp_of(entry))
                 elif depth < DEEPEST and entry.is_dir() and entry.stat().st_ino not in seen:
                     seen.add(entry.stat().st_ino)  # a link may lead back to where we came from
                     _list_into(entry.path, depth + 1, found, seen)
+    if marks:
+        found[_FOLDERS][folder] = _joined([*marks, *inside])
 
 
-def _add_folder(entry: os.DirEntry[str], folder: str, folders: dict[str, Stamp]) -> None:
-    """Take a folder under the stamp of the file that says what it is."""
-    found = entry.stat()
-    folders[folder] = (found.st_mtime_ns, found.st_size, found.st_ino)
+def _joined(stamps: list[Stamp]) -> Stamp:
+    """One stamp that changes with any of these: as new as the newest, as large as all together."""
+    times, sizes, inodes = zip(*stamps, strict=True)
+    return max(times), sum(sizes), sum(inodes)
 
 
 def _add_file(entry: os.DirEntry[str], files: dict[str, Stamp]) -> None:
     if not entry.is_dir():
-        found = entry.stat()
-        files[entry.path] = (found.st_mtime_ns, found.st_size, found.st_ino)
+        files[entry.path] = _stamp_of(entry)
+
+
+def _stamp_of(entry: os.DirEntry[str]) -> Stamp:
+    found = entry.stat()
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
