@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from localai.domain.errors import InvalidRequest, SetupError, ShuttingDown
+from localai.domain.jobs import Job, JobState
 from localai.state import (
     Database,
     Item,
+    JobStore,
     NotStored,
     PageQuery,
     ResponseStore,
@@ -423,3 +425,69 @@ def test_two_servers_may_share_a_file(tmp_path: Path) -> None:
         await other.close()
 
     run(use, path)
+
+
+def failed(stored: StoredResponse, number: int) -> tuple[bytes, Sequence[tuple[bytes, str]]]:
+    del stored, number
+    return b'{"is":"failed"}', [(b"last", "end")]
+
+
+def test_what_a_living_server_works_on_is_left_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+
+    async def use(store: ResponseStore) -> None:
+        first = SqliteStore(Database(path))
+        await first.add(row(1, "in_progress"), ())
+        await first.add(row(2, "queued"), ())
+        assert await store.recover(failed) == 0
+        assert await store.runs_elsewhere("resp_1")
+        assert not await first.runs_elsewhere("resp_1")
+        assert await first.end(row(1), (), 0, ())
+        assert not await store.runs_elsewhere("resp_1")
+        await first.close()
+        assert not await store.runs_elsewhere("resp_2"), "nobody works on it any more"
+        assert await store.recover(failed) == 1
+        assert [(await store.get(f"resp_{n}", ME)).status for n in (1, 2)] == [
+            "completed",
+            "failed",
+        ]
+
+    run(use, path)
+    assert list((tmp_path / "servers").iterdir()) == []
+
+
+def test_jobs_are_taken_over_from_dead_servers_only(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+
+    async def use() -> None:
+        bases = [Database(path) for _ in range(3)]
+        first, second, third = map(JobStore, bases)
+        await first.put(Job(job_id="a", kind="model", subject="m", request={"written": "m"}))
+        await first.put(Job(job_id="b", kind="model", subject="m", state=JobState.DONE))
+        assert [job.job_id for job in await second.take_over()] == ["b"]
+        await bases[0].close()
+        assert [job.job_id for job in await second.take_over()] == ["a", "b"]
+        assert [job.job_id for job in await third.take_over()] == ["b"], "the second has it now"
+        await bases[1].close()
+        await bases[2].close()
+
+    asyncio.run(use())
+
+
+def test_a_file_of_the_version_before_is_read(tmp_path: Path) -> None:
+    """One from before rows named the server that works on them: that one is dead."""
+    path = tmp_path / "state.db"
+
+    async def use(store: ResponseStore) -> None:
+        await store.add(row(1, "in_progress"), ())
+
+    async def look(store: ResponseStore) -> None:
+        assert await store.recover(failed) == 1
+
+    run(use, path)
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE responses DROP COLUMN server")
+        db.execute("ALTER TABLE jobs DROP COLUMN server")
+        db.execute("PRAGMA user_version = 3")
+    db.close()
+    run(look, path)

@@ -42,8 +42,8 @@ class Store(Protocol):
         """Keep a job as it is now."""
         ...
 
-    async def all(self) -> tuple[Job, ...]:
-        """Every job that is kept, the oldest first."""
+    async def take_over(self) -> tuple[Job, ...]:
+        """Every job that is kept, the oldest first, but those that another server works on."""
         ...
 
 
@@ -75,11 +75,11 @@ class Jobs:
         return self._jobs
 
     async def recover(self) -> int:
-        """Go on with what an earlier process left; gives how many jobs that are."""
+        """Go on with what processes left that are dead; gives how many jobs that are."""
         if self._store is None:
             return 0
         begun = 0
-        for job in await self._store.all():
+        for job in await self._store.take_over():
             self._jobs[job.job_id] = job
             if job.state is not JobState.RUNNING:
                 continue

@@ -6,6 +6,7 @@ bytes. `responses_jobs` has those that are generated in the background.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 _PAGE_OF_EVENTS = 256
+_LOOK_S = 0.5  # between two looks at what another server writes
 
 Call = TypeVar("Call", bound=ResponsesCall)
 Frames = Sequence[tuple[bytes, str]]
@@ -55,7 +57,7 @@ class Responses:
         self._jobs = Jobs(store, generate, spelling, limits or Limits(), observe)
 
     async def recover(self) -> int:
-        """Mark as failed what a server left running when it died; gives how many there were."""
+        """Mark as failed what servers left running when they died; gives how many there were."""
         return await self._jobs.recover()
 
     async def expand(self, call: Call, owner: str) -> Call:
@@ -134,8 +136,14 @@ class Responses:
         return self._follow(response_id, after)
 
     async def cancel(self, response_id: str, owner: str) -> bytes:
-        """Stop a background response; gives it as it is then. One that has ended stays as it is."""
+        """Stop a background response; gives it as it is then. One that has ended stays as it is.
+
+        Raises NotStored, and InvalidRequest when another server works on it.
+        """
         await self._store.get(response_id, owner)
+        if await self._store.runs_elsewhere(response_id):
+            message = f"The response {response_id!r} is made by another server on this data folder."
+            raise InvalidRequest(message, param="response_id", hint="Cancel it there.")
         await self._jobs.cancel(response_id)
         return await self.get(response_id, owner)
 
@@ -188,14 +196,17 @@ class Responses:
     async def _follow(self, response_id: str, after: int) -> AsyncGenerator[Frames, None]:
         while True:
             more = self._jobs.more(response_id)  # taken first, so that nothing is missed
+            is_elsewhere = more is None and await self._store.runs_elsewhere(response_id)
             events = await self._events(response_id, after)
             if events:
                 after = events[-1][0]
                 yield [(data, name) for _, data, name in events]
-            elif more is None:
-                return
-            else:
+            elif more is not None:
                 await more.wait()
+            elif is_elsewhere:
+                await asyncio.sleep(_LOOK_S)
+            else:
+                return
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from localai.domain.errors import SetupError, ShuttingDown
+from localai.state.presence import Presence
 from localai.state.schema import open_database
 
 _Result = TypeVar("_Result")
@@ -24,11 +25,13 @@ class Database:
 
     The file is made by the first transaction. All work is done by one thread, so nothing here
     blocks the event loop, and what was begun is done in its order. `clock` gives Unix time.
+    Several servers may use one file; `presence` tells them apart.
     """
 
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
         self.path = path
         self.clock = clock
+        self.presence = Presence(None if path is None else path.parent / "servers")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._connection: sqlite3.Connection | None = None
         self._purges: list[Callable[[sqlite3.Connection, float], None]] = []
@@ -91,9 +94,11 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = open_database(self.path)
+            self.presence.enter()  # before anything can be written that names this server
         return self._connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self.presence.leave()

@@ -13,6 +13,7 @@ from localai.state.database import Database
 
 _KEPT: Final = 200  # jobs that are over
 _COLUMNS: Final = "job_id, kind, subject, is_removal, state, step, created, request, error"
+_RUNNING: Final = str(JobState.RUNNING)
 
 
 class JobStore:
@@ -23,11 +24,14 @@ class JobStore:
 
     async def put(self, job: Job) -> None:
         """Keep a job as it is now. The oldest that are over are forgotten."""
-        row = _row_of(job)
+        row = (*_row_of(job), self._database.presence.server_id)
 
         def write(connection: sqlite3.Connection) -> None:
             marks = ", ".join("?" * len(row))
-            connection.execute(f"INSERT OR REPLACE INTO jobs ({_COLUMNS}) VALUES ({marks})", row)  # noqa: S608 - names of columns
+            connection.execute(
+                f"INSERT OR REPLACE INTO jobs ({_COLUMNS}, server) VALUES ({marks})",  # noqa: S608 - names of columns
+                row,
+            )
             connection.execute(
                 "DELETE FROM jobs WHERE state NOT IN ('running', 'paused') AND job_id NOT IN "
                 "(SELECT job_id FROM jobs ORDER BY created DESC, rowid DESC LIMIT ?)",
@@ -36,16 +40,29 @@ class JobStore:
 
         await self._database.write(write)
 
-    async def all(self) -> tuple[Job, ...]:
-        """Every job that is kept, the oldest first."""
+    async def take_over(self) -> tuple[Job, ...]:
+        """Every job that is kept, the oldest first, but those that another server works on.
+
+        Those that run are this server's from now on, and no other's that starts as well.
+        """
         if not await self._database.exists():
             return ()
-        rows = await self._database.read(
-            lambda connection: connection.execute(
-                f"SELECT {_COLUMNS} FROM jobs ORDER BY created, rowid"  # noqa: S608 - names of columns
+        presence = self._database.presence
+
+        def work(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+            rows = connection.execute(
+                f"SELECT server, state, {_COLUMNS} FROM jobs ORDER BY created, rowid"  # noqa: S608 - names of columns
             ).fetchall()
-        )
-        return tuple(_job_of(row) for row in rows)
+            others = {server for server, state, *_ in rows if state == _RUNNING}
+            alive = [server for server in others if presence.is_alive(server)]
+            ours = [row for row in rows if not (row[0] in alive and row[1] == _RUNNING)]
+            connection.executemany(
+                "UPDATE jobs SET server = ? WHERE job_id = ?",
+                [(presence.server_id, row[2]) for row in ours if row[1] == _RUNNING],
+            )
+            return [row[2:] for row in ours]
+
+        return tuple(_job_of(row) for row in await self._database.write(work))
 
 
 def _row_of(job: Job) -> tuple[object, ...]:

@@ -98,7 +98,19 @@ CREATE TABLE jobs (
 );
 """
 
-_STEPS = (_RESPONSES, _FILES, _JOBS)  # from each version to the next; never changed, only added to
+# The server that works on a row, by the id of its presence; "" for one that nobody knows.
+_SERVERS = """
+ALTER TABLE responses ADD COLUMN server TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE jobs ADD COLUMN server TEXT NOT NULL DEFAULT '';
+"""
+
+_STEPS = (
+    _RESPONSES,
+    _FILES,
+    _JOBS,
+    _SERVERS,
+)  # from each version to the next; never changed, only added to
 VERSION = len(_STEPS)
 
 

@@ -41,7 +41,13 @@ class SqliteStore:
 
         def work(db: sqlite3.Connection) -> None:
             expires = self._expiry()
-            tables.insert_response(db, response, None if response.is_running else expires, given)
+            tables.insert_response(
+                db,
+                response,
+                None if response.is_running else expires,
+                given,
+                server_id=self._database.presence.server_id,
+            )
             tables.keep_chain(db, response, expires)
             if not response.is_running:
                 tables.insert_items(db, response.response_id, response.owner, said, is_output=True)
@@ -126,10 +132,21 @@ class SqliteStore:
         )
 
     async def recover(self, ending: Ending) -> int:
-        """End what a server left running when it died. A file that is not there is not made."""
+        """End what servers left running when they died. A file that is not there is not made."""
         if not await self._database.exists():
             return 0
-        return await self._write(lambda db: tables.recover(db, ending, self._expiry()))
+        is_alive = self._database.presence.is_alive
+        return await self._write(lambda db: tables.recover(db, ending, self._expiry(), is_alive))
+
+    async def runs_elsewhere(self, response_id: str) -> bool:
+        """Whether another server, which lives, works on a response."""
+        presence = self._database.presence
+
+        def work(db: sqlite3.Connection) -> bool:
+            server = tables.running_at(db, response_id)
+            return server != presence.server_id and presence.is_alive(server)
+
+        return await self._read(work)
 
     async def add_conversation(
         self, conversation: StoredConversation, items: Sequence[Item]

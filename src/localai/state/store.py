@@ -82,7 +82,11 @@ class ResponseStore(Protocol):
         ...
 
     async def recover(self, ending: Ending) -> int:
-        """End what a server left running when it died; gives how many there were."""
+        """End what servers left running when they died; gives how many there were."""
+        ...
+
+    async def runs_elsewhere(self, response_id: str) -> bool:
+        """Whether another server, which lives, works on a response."""
         ...
 
     async def add_conversation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from localai.domain.errors import InvalidRequest, NotStored
 from localai.state.store import Ending
@@ -52,15 +52,20 @@ WHERE response_id IN (SELECT response_id FROM chain)
 
 
 def insert_response(
-    db: sqlite3.Connection, row: StoredResponse, expires: float | None, given: Sequence[Item]
+    db: sqlite3.Connection,
+    row: StoredResponse,
+    expires: float | None,
+    given: Sequence[Item],
+    *,
+    server_id: str,
 ) -> None:
-    """Keep a new response and its input. Raises InvalidRequest when the id is taken."""
+    """Keep a new response of a server, and its input. Raises InvalidRequest when the id is taken."""
     values = (
         row.response_id, row.created_unix_s, expires, row.status, row.owner,
-        row.streams, row.previous_id, row.conversation_id, row.response,
+        row.streams, row.previous_id, row.conversation_id, row.response, server_id,
     )  # fmt: skip
     try:
-        db.execute("INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        db.execute("INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     except sqlite3.IntegrityError:
         message = f"There is a response with the id {row.response_id!r} already."
         raise InvalidRequest(message, hint="Let the server choose the id.") from None
@@ -187,12 +192,28 @@ def find_items(db: sqlite3.Connection, item_ids: Sequence[str], owner: str) -> M
     return found
 
 
-def recover(db: sqlite3.Connection, ending: Ending, expires: float | None) -> int:
-    """End every response that is running: its server has died."""
+def running_at(db: sqlite3.Connection, response_id: str) -> str:
+    """The id of the server that works on a response; "" when none does."""
+    row = db.execute(
+        "SELECT server FROM responses WHERE response_id = ? AND status IN ('queued', 'in_progress')",
+        (response_id,),
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def recover(
+    db: sqlite3.Connection,
+    ending: Ending,
+    expires: float | None,
+    is_alive: Callable[[str], bool],
+) -> int:
+    """End every running response whose server has died."""
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM responses WHERE status IN ('queued', 'in_progress')"  # noqa: S608
+        f"SELECT server, {_COLUMNS} FROM responses WHERE status IN ('queued', 'in_progress')"  # noqa: S608
     ).fetchall()
-    for row in map(_response, rows):
+    alive = {server for server in {row[0] for row in rows} if is_alive(server)}
+    left = [_response(row[1:]) for row in rows if row[0] not in alive]
+    for row in left:
         (count,) = db.execute(
             "SELECT coalesce(max(number) + 1, 0) FROM events WHERE response_id = ?",
             (row.response_id,),
@@ -203,7 +224,7 @@ def recover(db: sqlite3.Connection, ending: Ending, expires: float | None) -> in
             (body, expires, row.response_id),
         )
         insert_events(db, row.response_id, count, events if row.streams else ())
-    return len(rows)
+    return len(left)
 
 
 def insert_events(
