@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from localai.domain.errors import SettingInvalid
-from localai.settings import ServerSettings, is_loopback, load, rows
-from tests.live import run_cli
+from localai.settings import ServerSettings, is_loopback, is_ours, load, rows
+from tests.live import LiveServer, run_cli
 
 
 def refused(flags: dict[str, Any] | None = None, **environment: str) -> SettingInvalid:
@@ -153,3 +153,46 @@ def test_env_files_are_read_below_the_environment(tmp_path: Path) -> None:
 
 def test_durations_that_are_part_of_a_word_are_refused() -> None:
     assert re.search("90s, 15m or 1h30m", refused({"shutdown_timeout": "10 minutes"}).message)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("THREADS", "many"), ("THREADS", "0"), ("CONTEXT_SIZE", "large"), ("PARALLEL", "-3"), ("F16", "half"),
+        ("ADDRESS", "12 Main Street"), ("ADDRESS", "0xb794f5ea0ba39494ce839613fffba742795"), ("DEBUG", "app:*"),
+        ("LOG_LEVEL", "WARNING"), ("LOG_FORMAT", "%(message)s"), ("UPLOAD_LIMIT", "10MB"), ("CORS", "*"),
+        ("SHUTDOWN_TIMEOUT", "soon"), ("MODELS_PATH", "/no/such/place/anywhere"), ("MODELS_PATH", __file__),
+        ("DATA_PATH", __file__), ("CONFIG_FILE", "/no/such/file.yaml"), ("GALLERIES", "prado,louvre"),
+        ("PRELOAD_MODELS", "yes"), ("MAX_ACTIVE_BACKENDS", "-1"), ("SINGLE_ACTIVE_BACKEND", "postgres"),
+    ],
+)  # fmt: skip
+def test_a_general_name_that_means_something_else_stops_nothing(variable: str, text: str) -> None:
+    """Another program's variable is told and left out; the same value under our own name is wrong."""
+    told: list[str] = []
+    assert load({}, environment={variable: text}, warn=told.append) == ServerSettings()
+    (sentence,) = told
+    assert sentence.startswith(f"{variable} is ")
+    assert "set LOCALAI_" in sentence
+
+
+def test_a_general_name_may_be_empty_and_may_be_meant() -> None:
+    told: list[str] = []
+    empty = dict.fromkeys((row.name.upper() for row in rows()), "")
+    assert load({}, environment=empty, warn=told.append) == ServerSettings()
+    meant = {"THREADS": "3", "LOG_LEVEL": "Debug", "LOCALAI_CONTEXT_SIZE": "9", "CONTEXT_SIZE": "x"}
+    found = load({}, environment=meant, warn=told.append)
+    assert (found.threads, found.log_level, found.context_size) == (3, "debug", 9)
+    assert told == []
+
+
+def test_every_general_name_takes_any_text(tmp_path: Path) -> None:
+    """Whatever other programs keep in variables of these names, the server starts."""
+    (tmp_path / "models").mkdir()
+    names = {name for row in rows() for name in row.variables if not is_ours(name)}
+    with LiveServer(
+        tmp_path / "models",
+        environment=dict.fromkeys(names - {"API_KEY", "API_KEYS"}, "something else"),
+    ) as server:
+        assert server.get("/healthz").status == 200
+        assert "MODELS names the model 'something else', which is left out" in server.log
+        assert "THREADS is 'something else'; it must be" in server.log

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,18 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _OURS = ("LOCALAI_", "LLAMACPP_")
 _LOG_LEVELS = ("error", "warn", "info", "debug", "trace")
+_LOG_FORMATS = ("default", "text", "json")
+_LEAST = {
+    "threads": 1, "context_size": -1, "parallel": 1, "upload_limit": 1, "file_limit": 1, "max_queued_requests": 1,
+    "max_active_backends": 0, "download_limit": 0, "download_connections": 1, "model_upload_limit": 1,
+}  # fmt: skip
+_FILES = frozenset({"models_config_file", "preload_models_config"})  # other paths are folders
+_JSON_LISTS = frozenset({"galleries", "preload_models"})
 _MAX_PORT = 65535
+
+
+def _nobody(_: str) -> None:
+    """Tell nobody."""
 
 
 def _setting(
@@ -220,32 +232,60 @@ def _row(item: Any) -> SettingRow:
 
 
 def load(
-    flags: Mapping[str, Any], *, environment: Mapping[str, str] | None = None
+    flags: Mapping[str, Any],
+    *,
+    environment: Mapping[str, str] | None = None,
+    warn: Callable[[str], None] = _nobody,
 ) -> ServerSettings:
     """The settings of this process: `flags` over the environment over env files over defaults.
 
     `flags` holds what the command line gave, None where it gave nothing. Raises SettingInvalid
-    with the name of the flag or variable, the value and what it should be.
+    with the name of the flag or variable, the value and what it should be. Variables with general
+    names such as DEBUG may be another program's: one whose value means nothing here is left out,
+    and `warn` is told.
     """
+    return load_with_sources(flags, environment=environment, warn=warn)[0]
+
+
+def load_with_sources(
+    flags: Mapping[str, Any],
+    *,
+    environment: Mapping[str, str] | None = None,
+    warn: Callable[[str], None] = _nobody,
+) -> tuple[ServerSettings, Mapping[str, str]]:
+    """The settings as `load` has them, and the flag or variable each was taken from, by its name."""
     surroundings = process_environment() if environment is None else environment
     values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
     for row in rows():
         if flags.get(row.name) is not None:
-            values[row.name] = _parse(row, flags[row.name], row.flag)
+            values[row.name] = _checked(row, flags[row.name], row.flag)
+            sources[row.name] = row.flag
             continue
         for variable in row.variables:
-            if variable not in surroundings:
+            text = surroundings.get(variable)
+            if text is None or (not text and not is_ours(variable)):
                 continue
             try:
-                values[row.name] = _parse(row, surroundings[variable], variable)
-            except SettingInvalid:
-                if variable.startswith(_OURS):
+                values[row.name] = _checked(row, text, variable)
+            except SettingInvalid as error:
+                if is_ours(variable):
                     raise
-                continue  # a general name such as DEBUG, which another program reads its own way
+                warn(
+                    f"{error.message} It is left out. "
+                    f"If it is meant for this server, set {row.variables[0]} instead."
+                )
+                continue
+            sources[row.name] = variable
             break
     settings = ServerSettings(**values)
-    _check(settings)
-    return settings
+    _check_exposure(settings)
+    return settings, sources
+
+
+def is_ours(variable: str) -> bool:
+    """Whether only this server reads a variable of that name, or a LocalAI."""
+    return variable.startswith(_OURS)
 
 
 def process_environment() -> dict[str, str]:
@@ -270,6 +310,61 @@ def _read_env_file(path: Path) -> dict[str, str]:
         if separator and not key.startswith("#"):
             values[key.strip()] = value.strip().strip("'\"")
     return values
+
+
+def _checked(row: SettingRow, value: Any, source: str) -> Any:
+    """The value of a setting. Raises SettingInvalid when it makes no sense, whatever the others are."""
+    parsed = _parse(row, value, source)
+    least = _LEAST.get(row.name)
+    if parsed is None:
+        return None
+    if least is not None and parsed < least:
+        raise SettingInvalid(f"{source} is {parsed}; it must be at least {least}.")
+    if row.name == "log_level":
+        parsed = parsed.lower()
+        _check_word(parsed, value, source, _LOG_LEVELS)
+    if row.name == "log_format":
+        _check_word(parsed, value, source, _LOG_FORMATS)
+    if row.name == "address":
+        _check_address(parsed, source)
+    if row.kind == "path" and not (source.startswith("-") or is_ours(source)):
+        _check_place(row, parsed, source)
+    if row.name in _JSON_LISTS and not (source.startswith("-") or is_ours(source)):
+        _check_json_list(parsed, source)
+    return parsed
+
+
+def _check_word(word: str, value: str, source: str, words: tuple[str, ...]) -> None:
+    if word not in words:
+        near = difflib.get_close_matches(word, words, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else ""
+        message = f"{source} is {value!r}; it must be one of {', '.join(words)}."
+        raise SettingInvalid(message, hint=hint)
+
+
+def _check_address(address: str, source: str) -> None:
+    port = address.rpartition(":")[2]
+    if ":" not in address or not port.isdigit() or int(port) > _MAX_PORT:
+        message = f"{source} is {address!r}; it must be HOST:PORT, for example 127.0.0.1:8080."
+        raise SettingInvalid(message)
+
+
+def _check_place(row: SettingRow, path: Path, source: str) -> None:
+    """Raise SettingInvalid for a place that can neither be used nor made."""
+    if row.name in _FILES and not path.is_file():
+        raise SettingInvalid(f"{source} is {str(path)!r}, where no file is.")
+    is_in_the_way = path.exists() and not path.is_dir()
+    if row.name not in _FILES and (is_in_the_way or not path.absolute().parent.is_dir()):
+        raise SettingInvalid(f"{source} is {str(path)!r}, where no folder can be.")
+
+
+def _check_json_list(text: str, source: str) -> None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise SettingInvalid(f"{source} is {text[:80]!r}; it must be a list in JSON.")
 
 
 def _parse(row: SettingRow, value: Any, source: str) -> Any:
@@ -314,34 +409,7 @@ def _seconds(text: str) -> float:
     return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
 
 
-def _check(settings: ServerSettings) -> None:
-    _check_address(settings)
-    if settings.log_level not in _LOG_LEVELS:
-        near = difflib.get_close_matches(settings.log_level, _LOG_LEVELS, n=1)
-        hint = (
-            f"Did you mean {near[0]!r}?" if near else f"It must be one of {', '.join(_LOG_LEVELS)}."
-        )
-        message = f"--log-level is {settings.log_level!r}, which is no level."
-        raise SettingInvalid(message, hint=hint)
-    if settings.log_format not in ("default", "text", "json"):
-        message = f"--log-format is {settings.log_format!r}; it must be default, text or json."
-        raise SettingInvalid(message)
-    for name, least in (("threads", 1), ("context_size", -1), ("parallel", 1), ("upload_limit", 1), ("file_limit", 1),
-                        ("max_queued_requests", 1), ("max_active_backends", 0), ("download_limit", 0),
-                        ("download_connections", 1), ("model_upload_limit", 1)):  # fmt: skip
-        value = getattr(settings, name)
-        if value is not None and value < least:
-            message = f"--{name.replace('_', '-')} is {value}; it must be at least {least}."
-            raise SettingInvalid(message)
-
-
-def _check_address(settings: ServerSettings) -> None:
-    port = settings.address.rpartition(":")[2]
-    if ":" not in settings.address or not port.isdigit() or int(port) > _MAX_PORT:
-        message = (
-            f"--address is {settings.address!r}; it must be HOST:PORT, for example 127.0.0.1:8080."
-        )
-        raise SettingInvalid(message)
+def _check_exposure(settings: ServerSettings) -> None:
     if settings.api_keys or settings.allow_insecure_public_bind or is_loopback(settings.host):
         return
     shown = settings.host or "every network interface"

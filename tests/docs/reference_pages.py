@@ -30,7 +30,9 @@ SETTINGS_HEAD = """\
 
 Each setting can be given as a flag of `local-ai run`, as an environment variable, or as such a
 variable in an env file. The flag wins over the environment, and that over the env files. Of
-several variables of one setting, the first in the table wins.
+several variables of one setting, the first in the table wins. Names without `LOCALAI_` or `LLAMACPP_`
+may be another program's variables: where one says what makes no sense here, the server tells so
+and starts without it.
 
 Env files are `.env` and `localai.env` in the folder where the server is started, `~/localai.env`,
 `~/.config/localai.env` and `/etc/localai.env`; an earlier one wins over a later one.

@@ -14,11 +14,11 @@ import click
 from localai import settings as settings_table
 from localai.cli.completion import complete_installable
 from localai.cli.options import setting_options
-from localai.domain.errors import SettingInvalid
+from localai.domain.errors import LocalAIError, SettingInvalid
 from localai.domain.tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from localai.http.services import Services
     from localai.inference.library import Library
@@ -62,33 +62,66 @@ def command(
     """
     if autoload_backends_too:
         flags["autoload_backends"] = True
-    settings = settings_table.load(flags)
+    settings, sources = settings_table.load_with_sources(flags, warn=_warn)
     if prompt is not None:
         _answer(settings, names, prompt, yes=yes)
         return
-    wanted = tuple(dict.fromkeys(names + settings.models + settings.load_to_memory))
+    wanted = _wanted(names, settings, sources)
     listener = _listen(settings)  # before anything slow: a used port is the most common mistake
     with _to_stay():
         from localai.assemble import build_services
-        from localai.cli.obtain import obtain, preload
+        from localai.cli.obtain import preload
         from localai.http.server import Server
         from localai.observe import log
     log.configure(
         level="debug" if settings.debug else settings.log_level, log_format=settings.log_format
     )
     preload(settings, yes=yes)
-    wanted = tuple(obtain(settings, name, yes=yes) for name in wanted)
+    loaded = tuple(name for name in (_obtained(settings, *one, yes=yes) for one in wanted) if name)
     services = build_services(settings)
     server = Server(services)
     address = _shown_address(listener)
     with _Talk(settings) as talk:
         serving = server.run_on(
             listener,
-            load=wanted,
+            load=loaded,
             report=talk.loading,
             started=lambda: talk.ready(address, services),
         )
         _runner()(serving)
+
+
+def _wanted(
+    names: tuple[str, ...], settings: ServerSettings, sources: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """The models to have at the start, each with where it is named; "" is the command itself."""
+    listed = [(name, "") for name in names]
+    listed += [(name, sources.get("models", "")) for name in settings.models]
+    listed += [(name, sources.get("load_to_memory", "")) for name in settings.load_to_memory]
+    return list({name: (name, source) for name, source in reversed(listed)}.values())[::-1]
+
+
+def _obtained(settings: ServerSettings, name: str, source: str, *, yes: bool) -> str:
+    """The installed name of a model that is wanted at the start.
+
+    "" when a variable that may be another program's names something that is no model of ours.
+    """
+    from localai.cli.obtain import obtain
+
+    try:
+        return obtain(settings, name, yes=yes)
+    except LocalAIError as error:
+        if not source or source.startswith("-") or settings_table.is_ours(source):
+            raise
+        _warn(
+            f"{source} names the model {name!r}, which is left out: {error.message} "
+            f"If it is meant for this server, set LOCALAI_{source} instead."
+        )
+        return ""
+
+
+def _warn(sentence: str) -> None:
+    click.echo(f"warning: {sentence}", err=True)
 
 
 @contextlib.contextmanager
