@@ -163,7 +163,7 @@ def test_durations_that_are_part_of_a_word_are_refused() -> None:
         ("LOG_LEVEL", "WARNING"), ("LOG_FORMAT", "%(message)s"), ("UPLOAD_LIMIT", "10MB"), ("CORS", "*"),
         ("SHUTDOWN_TIMEOUT", "soon"), ("MODELS_PATH", "/no/such/place/anywhere"), ("MODELS_PATH", __file__),
         ("DATA_PATH", __file__), ("CONFIG_FILE", "/no/such/file.yaml"), ("GALLERIES", "prado,louvre"),
-        ("PRELOAD_MODELS", "yes"), ("MAX_ACTIVE_BACKENDS", "-1"), ("SINGLE_ACTIVE_BACKEND", "postgres"),
+        ("GRPC_SERVERS", "orders:50051"), ("PRELOAD_MODELS", "yes"), ("MAX_ACTIVE_BACKENDS", "-1"), ("SINGLE_ACTIVE_BACKEND", "postgres"),
     ],
 )  # fmt: skip
 def test_a_general_name_that_means_something_else_stops_nothing(variable: str, text: str) -> None:

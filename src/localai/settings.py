@@ -154,7 +154,7 @@ class ServerSettings:
         "Requests that one llama.cpp model answers together. Default: up to 4, as memory allows.",
         None, kind="number", group="performance", env="LLAMACPP_PARALLEL")  # fmt: skip
     grpc_servers: str = _setting(
-        "llama.cpp RPC workers, HOST:PORT separated by commas.",
+        "llama.cpp RPC workers, HOST:PORT separated by commas. The llama.cpp of this version has none: models are refused.",
         "", kind="text", group="performance", env="LLAMACPP_GRPC_SERVERS")  # fmt: skip
     max_queued_requests: int = _setting(
         "Requests that may wait for one model; more are turned away with status 429.",
@@ -327,11 +327,20 @@ def _checked(row: SettingRow, value: Any, source: str) -> Any:
         _check_word(parsed, value, source, _LOG_FORMATS)
     if row.name == "address":
         _check_address(parsed, source)
-    if row.kind == "path" and not (source.startswith("-") or is_ours(source)):
-        _check_place(row, parsed, source)
-    if row.name in _JSON_LISTS and not (source.startswith("-") or is_ours(source)):
-        _check_json_list(parsed, source)
+    if not (source.startswith("-") or is_ours(source)):
+        _check_general(row, parsed, source)
     return parsed
+
+
+def _check_general(row: SettingRow, value: Any, source: str) -> None:
+    """Raise SettingInvalid for what only comes to light later, where it would end the start."""
+    if row.kind == "path":
+        _check_place(row, value, source)
+    if row.name in _JSON_LISTS:
+        _check_json_list(value, source)
+    if row.name == "grpc_servers":
+        message = f"{source} is {value!r}; the llama.cpp of this version uses no other machines."
+        raise SettingInvalid(message)
 
 
 def _check_word(word: str, value: str, source: str, words: tuple[str, ...]) -> None:

@@ -381,8 +381,8 @@ class _Parameters:
         self.warnings.append(f"The option {name!r} is not known and has no effect.{meant}")
 
     def _no_rpc(self, servers: str) -> None:
-        message = f"This build of llama.cpp cannot use other machines (grpc_servers: {servers!r})."
-        raise Unsupported(message, feature="grpc_servers", hint="Remove the option `grpc_servers`.")
+        message = f"This build of llama.cpp cannot use other machines (grpc_servers, or LLAMACPP_GRPC_SERVERS: {servers!r})."
+        raise Unsupported(message, feature="grpc_servers", hint="Remove that setting.")
 
     def _thinking(self) -> ThinkingTags | None:
         """How the model marks what it thinks; None where that shall stay in its text."""
