@@ -147,6 +147,29 @@ def test_workers_of_models_that_are_gone_end_by_themselves(
     assert said(server, "changed", "so") == "so so"
 
 
+def test_a_change_that_concerns_no_worker_leaves_it_as_it_is(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    """Other answers, and a pin, need no other worker; another context does."""
+    folder = write_models(tmp_path / "models", {"words.yaml": GGUF, "a.yaml": echo_yaml("a")})
+    make_scripted(folder / "words.gguf", ["one ", "two ", "three"])
+    server = start_server(folder, "--single-active-backend")
+    assert said(server, "words") == "one two three"
+    (folder / "words.yaml").write_text(GGUF + "stopwords: [two]\ndescription: others\n")
+    wait_until(lambda: said(server, "words") == "one ", "the other answer")
+    assert server.request("PUT", "/models/toggle-pinned/words/pin").status == 200
+    wait_until(
+        lambda: said(server, "a", "so") == "so" and server.metric("localai_workers", model="a"),
+        "the other",
+    )
+    assert said(server, "words") == "one "
+    assert len(set(server.workers("words"))) == 1
+    assert is_alive(server.workers("words")[-1])
+    (folder / "words.yaml").write_text(GGUF.replace("512", "256"))
+    wait_until(lambda: said(server, "words") == "one two three", "the smaller context")
+    assert len(set(server.workers("words"))) == 2
+
+
 def test_a_running_answer_is_finished_though_its_model_is_gone(
     tmp_path: Path, start_server: StartServer
 ) -> None:

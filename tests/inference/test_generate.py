@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from pathlib import Path
@@ -17,7 +18,7 @@ from localai.domain.events import Event, Failed, Finished
 from localai.domain.generation import Completion, GenerationRequest
 from localai.domain.stream_rules import StreamRules, fold
 from localai.engines.stock import Stock
-from localai.hardware import probe
+from localai.hardware import Hardware, probe
 from localai.inference.generate import generate_all
 from localai.inference.library import Library
 from localai.inference.preload import load_models
@@ -28,9 +29,9 @@ from tests.gguf_maker import make_scripted
 from tests.live import clean_environment, echo_yaml, write_models
 
 
-def library_of(folder: Path, **app: Any) -> Library:
+def library_of(folder: Path, *, hardware: Callable[[], Hardware] = probe, **app: Any) -> Library:
     return Library(
-        ModelFolder(folder), probe, AppDefaults(**app), {}, Stock(folder / "backends", {})
+        ModelFolder(folder), hardware, AppDefaults(**app), {}, Stock(folder / "backends", {})
     )
 
 
@@ -152,6 +153,34 @@ def test_a_spec_is_completed_once_per_revision(tmp_path: Path) -> None:
         assert first.settings["threads"] == 3
         assert first.settings["context_size"] == 1024
         assert await library.prepare(library.find("m")) is first
+
+    asyncio.run(test())
+
+
+def test_sizes_stay_when_only_answers_change(tmp_path: Path) -> None:
+    """They were found when the memory was free that the model's own worker takes now."""
+    make_scripted(tmp_path / "m.gguf", ["x y"], context_length=4096)
+    named = "name: m\nparameters: {model: m.gguf%s}\n"
+    free = [64 << 30]
+    library = library_of(
+        write_models(tmp_path, {"m.yaml": named % ""}),
+        hardware=lambda: dataclasses.replace(probe(), available_bytes=free[0]),
+    )
+
+    async def test() -> None:
+        first = await library.prepare(library.find("m"))
+        free[0] = 1
+        write_models(tmp_path, {"m.yaml": named % ", temperature: 0.25"})
+        library.refresh()
+        second = await library.prepare(library.find("m"))
+        assert (first.sampling.temperature, second.sampling.temperature) == (0.9, 0.25)
+        assert second.settings == first.settings
+        assert second.worker_revision == first.worker_revision
+        write_models(tmp_path, {"m.yaml": named % "" + "threads: 1\n"})
+        library.refresh()
+        third = await library.prepare(library.find("m"))
+        assert third.settings["context_size"] < first.settings["context_size"]
+        assert third.worker_revision != first.worker_revision
 
     asyncio.run(test())
 

@@ -36,7 +36,7 @@ QUICK = Patience(start_s=PATIENCE_S, probe_s=1.0, stall_s=PATIENCE_S, stop_s=5.0
 
 def spec(name: str = "m", *, revision: str = "r1", **options: object) -> ModelSpec:
     listed = tuple(f"{key}:{value}" for key, value in options.items())
-    return ModelSpec(name=name, backend="echo", options=listed, revision=revision)
+    return ModelSpec(name=name, backend="echo", options=listed, worker_revision=revision)
 
 
 def request(text: str = "one two three", client: str = "") -> GenerationRequest:

@@ -142,6 +142,20 @@ def test_a_pinned_model_stays_and_the_others_take_turns_beside_it() -> None:
     assert launcher.most == 2
 
 
+def test_a_pinned_model_that_changed_gets_its_place_back() -> None:
+    """While it has none, there is one place less: the other model leaves."""
+
+    async def test(pool: Pool) -> None:
+        await say(pool, replace(spec("pinned"), pinned=True))
+        await say(pool, spec("other"))
+        again = replace(spec("pinned", revision="r2"), pinned=True)
+        async with asyncio.timeout(20):
+            assert await say(pool, again) == "one two three"
+            assert await say(pool, spec("other")) == "one two three"
+
+    with_pool(test, max_workers=1)
+
+
 def test_a_changed_model_has_one_worker_at_a_time() -> None:
     async def test(pool: Pool) -> None:
         old = asyncio.create_task(say(pool, spec(delay_s=0.05), "one two three four five"))

@@ -39,9 +39,11 @@ _SAID: Final = attrgetter(
     *(
         field.name
         for field in fields(ModelSpec)
-        if field.name not in {"created_unix_s", "origin", "revision", "templates"}
+        if field.name
+        not in {"created_unix_s", "origin", "revision", "templates", "worker_revision"}
     )
 )
+_LOADED: Final = attrgetter("backend", "model_path", "model_id", "settings", "options")
 
 # Files beside the weights that belong to a spec; a change of theirs is a change of the model.
 FILE_SETTINGS: Final = ("mmproj", "draft_model", "lora_adapter", "lora_adapters")
@@ -197,7 +199,7 @@ class ModelFolder:
         return stamp, models
 
     def _with_revision(self, spec: ModelSpec, weights: dict[str, Stamp]) -> ModelSpec:
-        """Add the revision: a hash of what the spec says and of its files' stamps."""
+        """Add the revisions: hashes of what the spec says, or of what a worker gets of that, and of its files' stamps."""
         stamps = []
         for name in _files(spec):
             if name not in weights and name not in self._beside:
@@ -206,14 +208,21 @@ class ModelFolder:
         known = self._revised.get(spec.name)
         if known is not None and known[0] is spec and known[1] == stamps:
             return known[2]
-        said = repr((_SAID(spec), stamps))
-        digest = blake2b(said.encode(errors="surrogateescape"), digest_size=12)
-        revised = replace(spec, revision=digest.hexdigest())
+        revised = replace(
+            spec,
+            revision=_digest(_SAID(spec), stamps),
+            worker_revision=_digest(_LOADED(spec), stamps),
+        )
         self._revised[spec.name] = (spec, stamps, revised)
         return revised
 
 
 _Stamps = list[tuple[str, Stamp | None]]
+
+
+def _digest(said: object, stamps: _Stamps) -> str:
+    text = repr((said, stamps)).encode(errors="surrogateescape")
+    return blake2b(text, digest_size=12).hexdigest()
 
 
 class _Collected:

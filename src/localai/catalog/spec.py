@@ -23,7 +23,7 @@ class ModelSpec:
     strings. `templates` are its prompt templates, None when it has none; `edits` what it changes in
     answers, None when nothing. `messages` are (role, text) pairs that every conversation begins with. `downloads`
     are files that it says where to get. `origin` is the `file:line` to blame. `revision` changes whenever the YAML or the
-    weights change, so a running worker can be told from a stale one.
+    weights change; `worker_revision` with what a worker is loaded from, so that a running one can be told from a stale one.
     """
 
     name: str
@@ -55,6 +55,7 @@ class ModelSpec:
     created_unix_s: int = 0
     origin: str = ""
     revision: str = ""
+    worker_revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

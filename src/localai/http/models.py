@@ -125,6 +125,7 @@ class ModelEndpoints:
         """Keep a model in memory for good, or not."""
         is_on = self._action(request, "pin", "unpin")
         spec, filename = await self._set(request, "pinned", is_on=is_on)
+        self._services.pool.pin(spec.name, is_on=is_on)
         said = (
             "is never unloaded for another one now" if is_on else "may be unloaded for another one"
         )

@@ -46,7 +46,7 @@ _log = logger(__name__)
 
 # Engines that come with all they need, and the task for which each is the last resort.
 WITHOUT_FILES: Final = {Task.SYNTHESIZE: "espeak", Task.DETECT_SPEECH: "silero-vad"}
-_GROWN: Final = "+"  # in a revision, before the context that a request has asked for
+_GROWN: Final = "+"  # in a worker's revision, before the context that a request has asked for
 _MOST_NAMED: Final = 5  # models in an error
 _MOST_ASKED: Final = 100  # models whose files are looked at to find one to show
 
@@ -60,7 +60,7 @@ class Grown:
 
 
 def _without_files(engine: str) -> ModelSpec:
-    return ModelSpec(name=engine, backend=engine, revision=__version__)
+    return ModelSpec(name=engine, backend=engine, revision=__version__, worker_revision=__version__)
 
 
 def _shown_task(spec: ModelSpec, tasks: Sequence[Task]) -> Task:
@@ -79,6 +79,11 @@ def _why_less(spec: ModelSpec, app: AppDefaults) -> str:
     if app.get("context_size"):
         return "The server's --context-size is the most."
     return "It was trained for no more, or the memory holds no more."
+
+
+def is_of(spec: ModelSpec, revision: str) -> bool:
+    """Whether a worker of that revision was loaded from `spec`, perhaps with a larger context."""
+    return revision.partition(_GROWN)[0] == spec.worker_revision
 
 
 class Library:
@@ -132,19 +137,17 @@ class Library:
             for known in (catalog.specs, catalog.file_names, catalog.broken)
         )
 
-    def is_current(self, name: str, revision: str) -> bool:
-        """Whether a worker that was loaded for `name` at `revision` may be given requests.
+    def of_worker(self, name: str) -> ModelSpec | None:
+        """The model that a worker called `name` is loaded from, as it is now.
 
-        One may not whose model was removed, switched off or changed. `name` may end in the engine
-        that a request chose.
+        None when it was removed, switched off or made an alias. `name` may end in the engine that
+        a request chose.
         """
-        catalog = self.catalog()
-        known = name if name in catalog.specs else name.rpartition("@")[0]
-        spec = catalog.specs.get(known)
-        if spec is None:
-            return name in WITHOUT_FILES.values()
-        is_same = revision.partition(_GROWN)[0] == spec.revision
-        return is_same and not spec.disabled and spec.alias is None
+        specs = self.catalog().specs
+        spec = specs.get(name) or specs.get(name.rpartition("@")[0])
+        if spec is None and name in WITHOUT_FILES.values():
+            return _without_files(name)
+        return None if spec is None or spec.disabled or spec.alias is not None else spec
 
     def wanting(self, name: str) -> ModelSpec | None:
         """The model of that name, when files are missing that its model file says where to get."""
@@ -303,9 +306,13 @@ class Library:
         """
         completed = self._completed.get(spec.name)
         if completed is None or completed.revision != spec.revision:
+            before = completed
             completed = await asyncio.to_thread(self._complete, spec)
+            if before is not None and before.worker_revision == spec.worker_revision:
+                completed = self._as_loaded(completed, before)
+            else:
+                self._grown.pop(spec.name, None)
             self._completed[spec.name] = completed
-            self._grown.pop(spec.name, None)
         grown = self._grown.get(spec.name)
         if context_size > (grown.asked if grown else _context_of(completed)):
             now = grown.spec if grown else completed
@@ -324,6 +331,21 @@ class Library:
                 name = f"{completed.name}@{other.name}"
                 return replace(completed, name=name, backend=other.name)
         return completed
+
+    def _as_loaded(self, completed: ModelSpec, before: ModelSpec) -> ModelSpec:
+        """A model whose answers have changed, but not what its worker holds.
+
+        That is sized by the memory that was free without it.
+        """
+        grown = self._grown.get(completed.name)
+        if grown is not None:
+            spec = replace(
+                completed,
+                settings=grown.spec.settings,
+                worker_revision=grown.spec.worker_revision,
+            )
+            self._grown[completed.name] = replace(grown, spec=spec)
+        return replace(completed, settings=before.settings)
 
     def _asked(self, backend: str) -> BackendEntry:
         try:
@@ -357,7 +379,7 @@ class Library:
             )  # fmt: skip
         if reached == size:
             return now
-        return replace(found, revision=f"{spec.revision}{_GROWN}{reached}")
+        return replace(found, worker_revision=f"{spec.worker_revision}{_GROWN}{reached}")
 
     def _complete(self, spec: ModelSpec) -> ModelSpec:
         entry = self.engine(spec).entry

@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from localai.inference.library import is_of
+
 if TYPE_CHECKING:
     from localai.inference.library import Library
     from localai.supervisor.pool import Pool
@@ -18,7 +20,8 @@ async def end_stale_workers(library: Library, pool: Pool) -> NoReturn:
     """Have each worker leave, after its running answers, that no request will be given any more.
 
     One is left alone until a second look finds the same: a file that is being replaced may be gone
-    for a moment. While nothing is loaded, nobody looks.
+    for a moment. A model that was pinned, or is not any more, keeps its worker. While nothing is
+    loaded, nobody looks.
     """
     suspected: frozenset[str] = frozenset()
     took_s = 0.0
@@ -30,9 +33,13 @@ async def end_stale_workers(library: Library, pool: Pool) -> NoReturn:
         began_s = time.monotonic()
         await asyncio.to_thread(library.catalog)
         took_s = time.monotonic() - began_s
-        stale = {
-            name for name, revision in loaded.items() if not library.is_current(name, revision)
-        }
+        stale = set()
+        for name, revision in loaded.items():
+            spec = library.of_worker(name)
+            if spec is None or not is_of(spec, revision):
+                stale.add(name)
+            else:
+                pool.pin(name, is_on=spec.pinned)
         for name in stale & suspected:
             pool.retire(name)
         suspected = frozenset(stale - suspected)

@@ -152,7 +152,7 @@ class Lane:
 
     async def ensure_ready(self, spec: ModelSpec) -> Worker:
         """The worker of `spec`, started if need be; all callers share one start."""
-        self._newest = spec
+        self._wish(spec)
         current = await self._promised()
         self._let_go(current.callers)
         return current
@@ -168,7 +168,7 @@ class Lane:
             spec = self._wanted()
             current = self.worker
             if current is not None and not current.ended.is_set() and not current.is_stopping:
-                if current.revision == spec.revision:
+                if current.revision == spec.worker_revision:
                     current.callers.count += 1
                     return current
                 _log.info(
@@ -185,7 +185,7 @@ class Lane:
             except BaseException:
                 self._let_go(start.callers)
                 raise
-            if started.revision == self._wanted().revision:
+            if started.revision == self._wanted().worker_revision:
                 return started
             self._let_go(start.callers)
 
@@ -193,7 +193,7 @@ class Lane:
         """One caller less, perhaps the last one of a start that others wait to see the end of."""
         callers.count -= 1
         if self.is_unwanted:
-            self._room.press()
+            self._room.look()
 
     def _wanted(self) -> ModelSpec:
         assert self._newest is not None, "every call brings one"
@@ -243,7 +243,11 @@ class Lane:
             expected_s = self._typical_s * max(1, self.waiting) / slots
             retry_s = spec.retry_after_s or min(max(1.0, expected_s), _RETRY_LIMIT_S)
             raise QueueFull(self.name, limit=limit, retry_after_s=retry_s)
+        self._wish(spec)
+
+    def _wish(self, spec: ModelSpec) -> None:
         self._newest = spec
+        self.is_pinned = spec.pinned
 
     @contextlib.asynccontextmanager
     async def _place(self, client: str) -> AsyncIterator[Worker]:
@@ -285,11 +289,11 @@ class Lane:
         finally:
             if self._starting is start:
                 self._starting = None
-            self._room.press()  # there is another worker that can leave, or another place
+            self._room.look()  # there is another worker that can leave, or another place
 
     async def _load(self, spec: ModelSpec, start: _Start) -> Worker:
         now_s = time.monotonic()
-        remaining_s = self._backoff.remaining_s(now_s=now_s, revision=spec.revision)
+        remaining_s = self._backoff.remaining_s(now_s=now_s, revision=spec.worker_revision)
         if remaining_s > 0:
             raise CoolingDown(self.name, retry_after_s=remaining_s, reason=self._backoff.reason)
         entry = self._engines.manifest.find(spec.backend or "")
@@ -305,20 +309,19 @@ class Lane:
         )
         try:
             started = await worker.start(
-                launcher=self._launcher, entry=entry, order=order, revision=spec.revision,
+                launcher=self._launcher, entry=entry, order=order, revision=spec.worker_revision,
                 patience=self._patience, on_end=self._ended,
             )  # fmt: skip
         except BaseException as error:
             self._room.give_back(start.ticket)
             if isinstance(error, LocalAIError):
                 self._backoff.failed(
-                    now_s=time.monotonic(), reason=error.message, revision=spec.revision
+                    now_s=time.monotonic(), reason=error.message, revision=spec.worker_revision
                 )
                 _log.error("%s", error.sentence)
             raise
         start.ticket.is_loading = False  # the place is the worker's now, and so are its callers
         started.callers = start.callers
-        self.is_pinned = spec.pinned
         self.backend = entry.name
         self.worker = started
         for warning in started.facts.warnings:

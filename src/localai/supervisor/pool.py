@@ -90,12 +90,18 @@ class Pool:
         return lane is not None and (lane.worker is not None or lane.is_busy)
 
     def loaded(self) -> dict[str, str]:
-        """The revision of each model that has a worker, by its name."""
+        """What each worker was loaded from, as `worker_revision` has it, by the model's name."""
         return {
             name: lane.worker.revision
             for name, lane in self._lanes.items()
             if lane.worker is not None
         }
+
+    def pin(self, name: str, *, is_on: bool) -> None:
+        """Keep a model loaded from now on, or not."""
+        if name in self._lanes:
+            self._lanes[name].is_pinned = is_on
+            self._room.look()
 
     def retire(self, name: str) -> None:
         """Have the worker of a model end as soon as those who came before are served."""

@@ -45,8 +45,7 @@ class Room:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._line[ticket] = turn
         ticket.is_waiting = True
-        self._let_in()
-        self.press()
+        self.look()
         try:
             await turn
         except asyncio.CancelledError:
@@ -64,10 +63,11 @@ class Room:
     def leave(self) -> None:
         """Leave a place; who has waited longest gets it."""
         self.taken -= 1
-        self._let_in()
+        self.look()
 
-    def press(self) -> None:
-        """Have workers leave for those who wait."""
+    def look(self) -> None:
+        """Let in who can be, and have workers leave for the others: something has changed."""
+        self._let_in()
         if self.waiting:
             self._make_way()
 
