@@ -145,8 +145,14 @@ def over(first: Sampling, second: Sampling) -> Sampling:
     """Give `first` with its unset fields taken from `second`."""
     if second == _UNSET:
         return first
-    missing = {name: getattr(second, name) for name in _SAMPLING if getattr(first, name) is None}
-    return replace(first, **missing)
+    if first == _UNSET:
+        return second
+    return Sampling(
+        **{
+            name: value if (value := getattr(first, name)) is not None else getattr(second, name)
+            for name in _SAMPLING
+        }
+    )
 
 
 _SYSTEM: Final = frozenset({Role.SYSTEM, Role.DEVELOPER})

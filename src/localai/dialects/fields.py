@@ -7,8 +7,8 @@ the reference pages show it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Annotated, get_args
+from functools import cache, partial
+from typing import Annotated, Final, get_args
 
 import msgspec
 from msgspec import Meta, Raw
@@ -30,9 +30,10 @@ JsonObject = Annotated[
 """A field that holds a JSON object, which is kept as it was written."""
 
 
-def no_json() -> Raw:
-    """The default of a field that holds any JSON."""
-    return Raw(b"null")
+NULL: Final = Raw(b"null")
+
+no_json: Final = partial(Raw, b"null")
+"""The default of a field that holds any JSON."""
 
 
 def words(*allowed: str) -> Meta:

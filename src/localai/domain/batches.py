@@ -79,6 +79,15 @@ def at_once(work: Generator[Any, Any, Any] | Any) -> Awaitable[None] | None:
     return _Rest(work, waited)
 
 
+def begun(work: Generator[Any, Any, Any] | Any) -> tuple[Any, Awaitable[Any] | None]:
+    """Run the coroutine `work` up to where it must wait: what it gave, and its rest if there is one."""
+    try:
+        waited = work.send(None)
+    except StopIteration as ended:
+        return ended.value, None
+    return None, _Rest(work, waited)
+
+
 class _Rest(Generator[Any, Any, None]):
     """What is left of a coroutine that has begun outside of a task."""
 

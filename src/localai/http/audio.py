@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from localai.domain.audio import (
@@ -22,7 +22,7 @@ from localai.domain.events import Failed, Progress
 from localai.domain.tasks import audio_task
 from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
 from localai.http.framing import SSE
-from localai.http.gate import bearer
+from localai.http.gate import bearer, headers_of
 from localai.http.generation import KeptAlive
 from localai.http.origin import model_beside_the_body, origin_of
 from localai.http.uploads import received
@@ -62,7 +62,7 @@ class HearingRoute:
         services = self._services
         try:
             async with received(scope, receive, services.files) as (fields, file):
-                call = self._endpoint.decode(fields, origin_of(scope, Headers(scope=scope)))
+                call = self._endpoint.decode(fields, origin_of(scope))
                 await until_hung_up(receive, self.answer(call, file, scope, receive, send))
         except HungUp:
             return
@@ -91,15 +91,14 @@ class VadRoute(HearingRoute):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decode, answer."""
-        headers = Headers(scope=scope)
-        if headers.get("content-type", "").startswith("multipart/"):
+        if headers_of(scope).get(b"content-type", b"").startswith(b"multipart/"):
             await super().__call__(scope, receive, send)
             return
         services = self._services
         try:
             limit_bytes = services.settings.upload_limit * MEGABYTE
             body = await read_body(scope, receive, limit_bytes=limit_bytes)
-            call, file = self._samples.decode_samples(body, origin_of(scope, headers))
+            call, file = self._samples.decode_samples(body, origin_of(scope))
             await until_hung_up(receive, self.answer(call, _InMemory(file), scope, receive, send))
         except HungUp:
             return
@@ -129,7 +128,7 @@ class SpeakingRoute:
     async def _answer(self, scope: Scope, send: Send, body: bytes) -> None:
         voice = scope["path_params"].get("voice_id", "")
         query = QueryParams(scope.get("query_string", b""))
-        origin = origin_of(scope, Headers(scope=scope))
+        origin = origin_of(scope)
         call = self._endpoint.decode(body, origin, voice, query)
         answer = await answer_of(self._services, self._endpoint.error, call, scope)
         async with aclosing(answer.events(None)) as batches:
@@ -160,8 +159,7 @@ async def answer_of(
     scope: Scope,
 ) -> AudioAnswer:
     """Find the model of a call. Raises ModelNotFound, ModelDisabled, Unsupported."""
-    headers = Headers(scope=scope)
-    origin = origin_of(scope, headers)
+    origin = origin_of(scope)
     request = call.request
     named = call.model or model_beside_the_body(scope)
     if not named and isinstance(request, SynthesisRequest):
@@ -173,7 +171,7 @@ async def answer_of(
     if not named and call.backend:
         spec = services.library.find_on(call.backend, task)
     else:
-        spec = services.library.find(named, hint=bearer(headers), task=task)
+        spec = services.library.find(named, hint=bearer(scope), task=task)
     services.library.require(spec, task)
     return AudioAnswer(
         services=services, spell_error=spell_error, scope=scope, call=call, request=request,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from localai.domain.batches import begun
 from localai.domain.errors import BodyIncomplete, BodyTooLarge
 
 if TYPE_CHECKING:
@@ -47,11 +48,13 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int) -> byte
 
 async def next_piece(receive: Receive) -> tuple[bytes, bool]:
     """The next bytes of the body, and whether more come. Raises BodyIncomplete, HungUp."""
-    try:
-        async with asyncio.timeout(_IDLE_S):
-            message = await receive()
-    except TimeoutError:
-        raise BodyIncomplete(timeout_s=_IDLE_S) from None
+    message, rest = begun(receive())
+    if rest is not None:  # most bodies are there with their head, and need no clock
+        try:
+            async with asyncio.timeout(_IDLE_S):
+                message = await rest
+        except TimeoutError:
+            raise BodyIncomplete(timeout_s=_IDLE_S) from None
     if message["type"] == "http.disconnect":
         raise HungUp
     return message.get("body", b""), message.get("more_body", False)
@@ -94,7 +97,13 @@ async def until_hung_up(receive: Receive, work: Coroutine[Any, Any, None]) -> No
         has_hung_up = True
         running.cancel()
 
-    watching = asyncio.create_task(watch())
+    watching: asyncio.Task[None] | None = None
+
+    def begin() -> None:
+        nonlocal watching
+        watching = asyncio.create_task(watch())
+
+    beginning = asyncio.get_running_loop().call_soon(begin)  # when `work` waits for the first time
     try:
         await work
     except asyncio.CancelledError:
@@ -102,7 +111,9 @@ async def until_hung_up(receive: Receive, work: Coroutine[Any, Any, None]) -> No
             raise
         running.uncancel()
     finally:
-        watching.cancel()
+        beginning.cancel()
+        if watching is not None:
+            watching.cancel()
 
 
 async def _disconnect(receive: Receive) -> None:

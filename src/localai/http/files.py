@@ -48,7 +48,7 @@ class Files:
         async def endpoint(request: Request) -> Response:
             spoken = self._spoken(request)
             try:
-                owner = owner_of(request.headers, self._services.settings)
+                owner = owner_of(request.scope, self._services.settings)
                 return await handler(request, spoken, owner)
             except HungUp:
                 return Response(status_code=400)  # nobody reads it

@@ -7,7 +7,7 @@ import hmac
 import time
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 
 from localai.domain.errors import CrossSite, NotAuthorized
 
@@ -19,16 +19,33 @@ if TYPE_CHECKING:
 
 _PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_FOREIGN_SITE = "cross-site"
+_FOREIGN_SITE = b"cross-site"
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_HEADERS = "localai.headers"  # in the scope: what was read of it already
+_KEY = "localai.key"
 
 
-def bearer(headers: Headers) -> str:
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The headers of a request; names are small, and the first of two of one name counts."""
+    known: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if known is None:
+        known = scope[_HEADERS] = dict(reversed(scope["headers"]))
+    return known
+
+
+def bearer(scope: Scope) -> str:
     """The key a request carries, from any of the headers that clients use."""
-    authorization = headers.get("authorization", "")
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    return headers.get("x-api-key") or headers.get("xi-api-key") or ""
+    known: str | None = scope.get(_KEY)
+    if known is None:
+        known = scope[_KEY] = _key(headers_of(scope))
+    return known
+
+
+def _key(headers: dict[bytes, bytes]) -> str:
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    if token and scheme.lower() == b"bearer":
+        return token.decode("latin-1").strip()
+    return (headers.get(b"x-api-key") or headers.get(b"xi-api-key") or b"").decode("latin-1")
 
 
 def name_of(key: str) -> str:
@@ -36,9 +53,9 @@ def name_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
-def client_name(headers: Headers, scope: Scope) -> str:
+def client_name(scope: Scope) -> str:
     """Who asks, for fair queueing: a digest of the key, else the address."""
-    key = bearer(headers)
+    key = bearer(scope)
     if key:
         return name_of(key)
     return scope["client"][0] if scope.get("client") else ""
@@ -63,8 +80,8 @@ class Gate:
         path = scope["path"]
         if len(path) > 1 and path.endswith("/"):
             scope["path"] = path.rstrip("/") or "/"
-        headers = Headers(scope=scope)
-        origin = headers.get("origin", "")
+        headers = headers_of(scope)
+        origin = headers.get(b"origin", b"").decode("latin-1")
         status = 0
 
         async def send_counted(message: Message) -> None:
@@ -78,11 +95,11 @@ class Gate:
             if (
                 scope["method"] == "OPTIONS"
                 and origin
-                and headers.get("access-control-request-method")
+                and headers.get(b"access-control-request-method")
             ):
                 await self._answer_preflight(send_counted)
                 return
-            refusal = self._refuse(scope, headers, origin)
+            refusal = self._refuse(scope, origin)
             if refusal is not None:
                 await self._services.error_response(scope, refusal)(scope, receive, send_counted)
                 return
@@ -90,29 +107,32 @@ class Gate:
         finally:
             self._count(scope, status, time.monotonic() - began_s)
 
-    def _refuse(self, scope: Scope, headers: Headers, origin: str) -> RequestError | None:
-        key = bearer(headers)
+    def _refuse(self, scope: Scope, origin: str) -> RequestError | None:
+        key = bearer(scope)
         if self._keys and scope["path"] not in _PUBLIC:
             given = key.encode()
             if not any([hmac.compare_digest(given, known) for known in self._keys]):  # noqa: C419 - in constant time
                 return NotAuthorized()
-        foreign = headers.get("sec-fetch-site") == _FOREIGN_SITE
-        exempt = key or self._services.settings.disable_csrf or self._allows(origin)
-        if foreign and scope["method"] not in _SAFE_METHODS and not exempt:
-            return CrossSite()
+        if headers_of(scope).get(b"sec-fetch-site") == _FOREIGN_SITE:
+            exempt = key or self._services.settings.disable_csrf or self._allows(origin)
+            if scope["method"] not in _SAFE_METHODS and not exempt:
+                return CrossSite()
         return None
 
     def _allows(self, origin: str) -> bool:
         return bool(origin) and ("*" in self._origins or origin in self._origins)
 
     def _decorate(self, message: Message, origin: str) -> None:
+        message["headers"] = [*message["headers"], _NO_SNIFFING]
+        machine_tag = self._services.settings.machine_tag
+        if not origin and not machine_tag:
+            return
         headers = MutableHeaders(raw=message["headers"])
-        headers["X-Content-Type-Options"] = "nosniff"
         if self._allows(origin):
             headers["Access-Control-Allow-Origin"] = origin
             headers.add_vary_header("Origin")
-        if self._services.settings.machine_tag:
-            headers["Machine-Tag"] = self._services.settings.machine_tag
+        if machine_tag:
+            headers["Machine-Tag"] = machine_tag
 
     async def _answer_preflight(self, send: Send) -> None:
         headers = [

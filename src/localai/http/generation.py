@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from localai.domain.batches import at_once, taken
@@ -56,12 +55,11 @@ class GenerationRoute:
             await self._refuse(scope, receive, send, error)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        headers = Headers(scope=scope)
-        origin = origin_of(scope, headers)
+        origin = origin_of(scope)
         call = self._endpoint.decode(body, origin)
         named = call.requests[0].model or model_beside_the_body(scope)
         await self._services.autoload.ensure(named)
-        spec = self._services.library.find(named, hint=bearer(headers))
+        spec = self._services.library.find(named, hint=bearer(scope))
         scope["localai.answer_id"] = origin.answer_id
         await self.serve(call, spec, scope, receive, send)
 
@@ -71,7 +69,7 @@ class GenerationRoute:
         """Answer a decoded call with `spec`."""
         services = self._services
         named = call.requests[0].model or model_beside_the_body(scope)
-        owner = owner_of(Headers(scope=scope), services.settings)
+        owner = owner_of(scope, services.settings)
         requests = [
             await with_media(
                 request if request.model == spec.name else replace(request, model=spec.name),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from localai.dialects import anthropic
@@ -43,13 +42,12 @@ class OneShotRoute:
             await services.error_response(scope, error, self._endpoint.error)(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        headers = Headers(scope=scope)
         services = self._services
-        origin = origin_of(scope, headers)
+        origin = origin_of(scope)
         call = self._endpoint.decode(body, origin)
         named = call.model or model_beside_the_body(scope)
         await services.autoload.ensure(named)
-        spec = services.library.find(named, hint=bearer(headers), task=call.task)
+        spec = services.library.find(named, hint=bearer(scope), task=call.task)
         services.library.require(spec, call.task)
         complete = await services.library.prepare(spec)
         body_out = await self.result(call, complete, named or spec.name, client=origin.client)

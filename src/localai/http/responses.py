@@ -5,14 +5,12 @@ A response's id is the key under which it is stored, so it is never a caller's c
 
 from __future__ import annotations
 
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +23,7 @@ from localai.http.framing import SSE, sse
 from localai.http.gate import bearer
 from localai.http.generation import AnswerOut, KeptAlive
 from localai.http.media import with_media
-from localai.http.origin import model_beside_the_body, origin_of, owner_of
+from localai.http.origin import model_beside_the_body, new_id, origin_of, owner_of
 from localai.state import PageQuery
 
 if TYPE_CHECKING:
@@ -76,13 +74,12 @@ class _CallRoute(ABC):
 
     async def _read(self, scope: Scope, body: bytes) -> _Asked:
         services = self._services
-        headers = Headers(scope=scope)
-        origin = replace(origin_of(scope, headers), answer_id=uuid.uuid4().hex)  # it is a key
-        owner = owner_of(headers, services.settings)
+        origin = replace(origin_of(scope), answer_id=new_id())  # it is a key
+        owner = owner_of(scope, services.settings)
         call = await self._responses.expand(self._endpoint.decode(body, origin), owner)
         named = call.requests[0].model or model_beside_the_body(scope)
         await services.autoload.ensure(named)
-        spec = services.library.find(named, hint=bearer(headers))
+        spec = services.library.find(named, hint=bearer(scope))
         request = await with_media(call.requests[0], services, spec, owner)
         call = replace(call, requests=(request,))
         return _Asked(call=call, spec=spec, model=named or spec.name, owner=owner, origin=origin)
@@ -157,8 +154,7 @@ class GetRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Show the response, or resume its stream."""
-        headers = Headers(scope=scope)
-        owner = owner_of(headers, self._services.settings)
+        owner = owner_of(scope, self._services.settings)
         response_id = scope["path_params"]["response_id"]
         try:
             query = openresponses.stream_query(Request(scope).query_params)
@@ -186,8 +182,7 @@ class Kept:
         """An endpoint that answers what `handler` gives."""
 
         async def endpoint(request: Request) -> Response:
-            headers = request.headers
-            owner = owner_of(headers, self._services.settings)
+            owner = owner_of(request.scope, self._services.settings)
             try:
                 return Response(await handler(request, owner), media_type=_JSON)
             except HungUp:
@@ -222,9 +217,7 @@ class Kept:
 
     async def create_conversation(self, request: Request, owner: str) -> bytes:
         """Begin a conversation."""
-        metadata, items = openresponses.decode_conversation(
-            await self._body(request), uuid.uuid4().hex
-        )
+        metadata, items = openresponses.decode_conversation(await self._body(request), new_id())
         return shown(await self._conversations.create(owner, metadata, items))
 
     async def conversation(self, request: Request, owner: str) -> bytes:
@@ -252,7 +245,7 @@ class Kept:
 
     async def add_items(self, request: Request, owner: str) -> bytes:
         """Add items."""
-        items = openresponses.decode_items(await self._body(request), uuid.uuid4().hex)
+        items = openresponses.decode_items(await self._body(request), new_id())
         await self._conversations.add_items(request.path_params["conversation_id"], owner, items)
         return openresponses.encode_items(items, has_more=False)
 

@@ -61,7 +61,7 @@ class VoiceEndpoints:
     async def _cards(self, request: Request) -> list[VoiceCard]:
         services = self._services
         named = request.query_params.get("model") or request.query_params.get("model_id") or ""
-        hint = bearer(request.headers)
+        hint = bearer(request.scope)
         spec = services.library.find(named, hint=hint, task=Task.SYNTHESIZE)
         try:
             facts = await services.pool.load(await services.library.prepare(spec))

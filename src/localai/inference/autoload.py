@@ -54,7 +54,7 @@ class Autoload:
         Requests for one model wait for one install, which goes on when they hang up. Raises
         DownloadFailed, SourceForbidden, StorageFull, ChecksumMismatch.
         """
-        if not name:
+        if not name or self._library.lacks_nothing(name):
             return
         if self._library.has(name):
             await self._complete(name)

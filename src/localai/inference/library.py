@@ -149,6 +149,11 @@ class Library:
             return _without_files(name)
         return None if spec is None or spec.disabled or spec.alias is not None else spec
 
+    def lacks_nothing(self, name: str) -> bool:
+        """Whether `name` is a model with nothing to fetch; quick, since every request asks it."""
+        spec = self.catalog().specs.get(name)
+        return spec is not None and spec.alias is None and not spec.downloads
+
     def wanting(self, name: str) -> ModelSpec | None:
         """The model of that name, when files are missing that its model file says where to get."""
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
 from dataclasses import dataclass, field
@@ -24,8 +23,6 @@ from localai.supervisor.worker import Begin, Callers, Patience, Worker, WorkerGo
 from localai.wire.messages import LoadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from localai.catalog.spec import ModelSpec
     from localai.domain.batches import Take
     from localai.domain.tasks import Task
@@ -127,8 +124,12 @@ class Lane:
         self._admit(spec)
         for _ in range(_TRIES):
             try:
-                async with self._place(client) as current:
+                current = await self._place(client)
+                began_s = time.monotonic()
+                try:
                     await current.run(begin, take)
+                finally:
+                    self._leave(current, began_s)
             except WorkerGone:
                 continue
             return
@@ -139,8 +140,12 @@ class Lane:
         self._admit(spec)
         for _ in range(_TRIES):
             try:
-                async with self._place(client) as current:
+                current = await self._place(client)
+                began_s = time.monotonic()
+                try:
                     return await current.call(task, request)
+                finally:
+                    self._leave(current, began_s)
             except WorkerGone:
                 continue
         raise self._gone()
@@ -249,34 +254,28 @@ class Lane:
         self._newest = spec
         self.is_pinned = spec.pinned
 
-    @contextlib.asynccontextmanager
-    async def _place(self, client: str) -> AsyncIterator[Worker]:
-        """A place in a ready worker, given back in the end."""
+    async def _place(self, client: str) -> Worker:
+        """A ready worker with a place in it, which `_leave` gives back."""
         self.waiting += 1
         try:
-            current = await self._acquire(client)
+            while True:
+                current = await self._promised()
+                try:
+                    await current.queue.acquire(client)
+                except WorkerGone:
+                    self._let_go(current.callers)
+                    continue
+                except BaseException:
+                    self._let_go(current.callers)
+                    raise
+                return current
         finally:
             self.waiting -= 1
-        began_s = time.monotonic()
-        try:
-            yield current
-        finally:
-            current.queue.release()
-            self._let_go(current.callers)
-            self._typical_s += _SMOOTHING * (time.monotonic() - began_s - self._typical_s)
 
-    async def _acquire(self, client: str) -> Worker:
-        while True:
-            current = await self._promised()
-            try:
-                await current.queue.acquire(client)
-            except WorkerGone:
-                self._let_go(current.callers)
-                continue
-            except BaseException:
-                self._let_go(current.callers)
-                raise
-            return current
+    def _leave(self, current: Worker, began_s: float) -> None:
+        current.queue.release()
+        self._let_go(current.callers)
+        self._typical_s += _SMOOTHING * (time.monotonic() - began_s - self._typical_s)
 
     def _begin(self, spec: ModelSpec) -> _Start:
         start = self._starting = _Start(Ticket(self.name))

@@ -19,7 +19,7 @@ from localai.supervisor.worker_client import WorkerClient
 from localai.wire.http_client import CutShort, NotReached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from localai.domain.tasks import Task
     from localai.engines.manifest import BackendEntry
@@ -142,38 +142,41 @@ class Worker:
 
         Raises WorkerGone if the call never reached the worker, Crashed after.
         """
-        with self._running_call() as call:
+        call = self._began()
 
-            def watched(batch: Sequence[Item]) -> Awaitable[None] | None:
-                call.has_begun = True
-                call.last_event_s = time.monotonic()
-                pending = take(batch)
-                return None if pending is None else call.wait_for_reader(pending)
+        def watched(batch: Sequence[Item]) -> Awaitable[None] | None:
+            call.has_begun = True
+            call.last_event_s = time.monotonic()
+            pending = take(batch)
+            return None if pending is None else call.wait_for_reader(pending)
 
-            try:
-                await begin(self._client).into(watched)
-            except ConnectionError as error:
-                raise await self._why(error, has_begun=call.has_begun) from error
+        try:
+            await begin(self._client).into(watched)
+        except ConnectionError as error:
+            raise await self._why(error, has_begun=call.has_begun) from error
+        finally:
+            self._finished(call)
 
     async def call(self, task: Task, request: object) -> Any:
         """The result of a one-shot task. Raises WorkerGone and Crashed as `run` does."""
-        with self._running_call():
-            try:
-                return await self._client.call(task, request)
-            except ConnectionError as error:
-                raise await self._why(error, has_begun=False) from error
+        call = self._began()
+        try:
+            return await self._client.call(task, request)
+        except ConnectionError as error:
+            raise await self._why(error, has_begun=False) from error
+        finally:
+            self._finished(call)
 
-    @contextlib.contextmanager
-    def _running_call(self) -> Iterator[_RunningCall]:
+    def _began(self) -> _RunningCall:
         if self.ended.is_set():
             raise WorkerGone
         call = _RunningCall(time.monotonic())
         self._calls.add(call)
-        try:
-            yield call
-        finally:
-            self._calls.discard(call)
-            self.last_used_s = time.monotonic()
+        return call
+
+    def _finished(self, call: _RunningCall) -> None:
+        self._calls.discard(call)
+        self.last_used_s = time.monotonic()
 
     async def _why(self, error: Exception, *, has_begun: bool) -> Exception:
         """What a broken connection means: the worker has ended, before or after it saw the call."""

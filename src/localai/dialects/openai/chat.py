@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from localai.dialects.contract import ErrorReply, Origin
+from localai.dialects.fields import NULL, check_limits
 from localai.dialects.json_body import json_object, read_body
 from localai.dialects.openai.chat_answer import ChatStream, ChatWhole
 from localai.dialects.openai.errors import error_reply
@@ -73,33 +74,38 @@ class ChatEndpoint:
 
 
 def _request(chat: ChatBody, origin: Origin) -> GenerationRequest:
+    check_limits(chat)
     _refuse_unsupported(chat)
     prompt = Chat(messages=conversation(chat.messages))
     tools, policy = tools_and_policy(chat)
-    effort = chat.reasoning_effort or _said(chat).get("reasoning_effort") or None
-    return replace(
-        generation_request(chat, prompt, origin),
+    said = _said(chat)
+    effort = chat.reasoning_effort or said.get("reasoning_effort") or None
+    return generation_request(
+        chat,
+        prompt,
+        origin,
         max_tokens=_max_tokens(chat),
         tools=tools,
         tool_policy=policy,
         reasoning_effort=_reasoning_effort(effort),
         logprobs=_logprobs(chat),
-        engine_options=_engine_options(chat),
+        engine_options=_engine_options(chat, said),
     )
 
 
 def _said(chat: ChatBody) -> dict[str, str]:
     """The metadata as texts."""
+    if not chat.metadata:
+        return {}
     texts = {True: "true", False: "false", None: ""}
     return {
         name: texts[value] if value is None or isinstance(value, bool) else str(value)
-        for name, value in (chat.metadata or {}).items()
+        for name, value in chat.metadata.items()
     }
 
 
-def _engine_options(chat: ChatBody) -> dict[str, str]:
+def _engine_options(chat: ChatBody, said: dict[str, str]) -> dict[str, str]:
     """What templates are told; the more exact a field names it, the more it counts."""
-    said = _said(chat)
     options = {METADATA_OPTION: msgspec.json.encode(said).decode()} if said else {}
     values: dict[str, Any] = {
         name: _SWITCHES.get(said[name].strip().lower(), said[name])
@@ -123,7 +129,7 @@ def _refuse_unsupported(chat: ChatBody) -> None:
             message = f"Answers as {modality[:40]} are not supported; modalities may be ['text']."
             raise Unsupported(message, feature=modality, param=f"modalities[{i}]")
     for name in ("audio", "prediction", "web_search_options"):
-        if bytes(getattr(chat, name)) != b"null":
+        if getattr(chat, name) != NULL:
             message = f"{name} is not supported by this version."
             raise Unsupported(message, feature=name, param=name, hint="Leave it out.")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from localai.dialects.contract import ErrorReply, Origin
+from localai.dialects.fields import check_limits
 from localai.dialects.json_body import read_body
 from localai.dialects.openai.completion_answer import CompletionStream, CompletionWhole, Layout
 from localai.dialects.openai.errors import error_reply
@@ -70,14 +71,17 @@ class CompletionEndpoint:
 
 
 def _request(body: CompletionBody, prompt: Completion, origin: Origin) -> GenerationRequest:
+    check_limits(body)
     logprobs = _logprobs(body)
     # The text of a prompt of token ids is known only from its tokens.
     needs_prompt_tokens = bool(body.echo) and (logprobs is not None or _has_ids(body.prompt))
     if needs_prompt_tokens and body.suffix is not None:
         why = "token ids" if logprobs is None else "logprobs"
         raise InvalidRequest(f"echo with {why} does not go with suffix.", param="suffix")
-    return replace(
-        generation_request(body, prompt, origin),
+    return generation_request(
+        body,
+        prompt,
+        origin,
         logprobs=0 if needs_prompt_tokens and logprobs is None else logprobs,
         prompt_logprobs=needs_prompt_tokens,
     )

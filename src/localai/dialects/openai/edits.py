@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from localai.dialects.contract import ErrorReply, Origin, StreamEncoder
+from localai.dialects.fields import check_limits
 from localai.dialects.json_body import read_body
 from localai.dialects.openai.errors import error_reply
 from localai.dialects.openai.generation import generation_request
@@ -46,6 +47,7 @@ class EditEndpoint:
             raise _no_stream(edit.model or "")
         texts = _texts(edit.input)
         prompts = [Edit(instruction=edit.instruction, text=text) for text in texts]
+        check_limits(edit)
         first = generation_request(edit, prompts[0], origin)
         n_answers = len(prompts) * first.choices
         if n_answers > MOST_CHOICES:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final, TypedDict, Unpack
+
 from localai.dialects.contract import Origin
-from localai.dialects.fields import check_limits, logit_bias, out_of_bounds, stop_texts
+from localai.dialects.fields import NULL, logit_bias, out_of_bounds, stop_texts
 from localai.dialects.json_body import json_object
 from localai.dialects.openai.requests import (
     MOST_STOPS,
@@ -21,22 +24,43 @@ from localai.domain.generation import (
     PlainText,
     Prompt,
     Sampling,
+    ToolPolicy,
+    ToolSpec,
 )
 
+_PLAIN: Final = PlainText()
 
-def generation_request(body: GenerationBody, prompt: Prompt, origin: Origin) -> GenerationRequest:
-    """A request with everything that the bodies share. Raises InvalidRequest."""
-    check_limits(body)
+
+class Chosen(TypedDict, total=False):
+    """What only some bodies decide; the names are those of `GenerationRequest`."""
+
+    max_tokens: int | None
+    tools: tuple[ToolSpec, ...]
+    tool_policy: ToolPolicy
+    reasoning_effort: str | None
+    logprobs: int | None
+    prompt_logprobs: bool
+    engine_options: Mapping[str, str]
+
+
+def generation_request(
+    body: GenerationBody, prompt: Prompt, origin: Origin, **chosen: Unpack[Chosen]
+) -> GenerationRequest:
+    """A request with everything that the bodies share, and what else is `chosen`.
+
+    The body's numbers are within their limits. Raises InvalidRequest.
+    """
+    chosen.setdefault("max_tokens", None if body.max_tokens == -1 else body.max_tokens)
     return GenerationRequest(
         model=body.model or "",
         prompt=prompt,
         sampling=_sampling(body),
-        max_tokens=None if body.max_tokens == -1 else body.max_tokens,
         stop=stop_texts(body.stop, "stop", MOST_STOPS),
         output=_output(body),
         choices=1 if body.n is None else body.n,
         backend=body.backend or None,
         client=origin.client,
+        **chosen,
     )
 
 
@@ -80,6 +104,8 @@ def _sampling(body: GenerationBody) -> Sampling:
 
 
 def _output(body: GenerationBody) -> OutputFormat:
+    if body.response_format is None and not body.grammar and body.grammar_json_functions == NULL:
+        return _PLAIN
     schema = json_object(body.grammar_json_functions, "grammar_json_functions")
     wanted: dict[str, OutputFormat] = {}
     formatted = _response_format(body.response_format)
@@ -94,16 +120,16 @@ def _output(body: GenerationBody) -> OutputFormat:
         names = list(wanted)
         message = f"{' and '.join(names)} both decide the form of the answer; send one of them."
         raise InvalidRequest(message, param=names[1])
-    return next(iter(wanted.values()), PlainText())
+    return next(iter(wanted.values()), _PLAIN)
 
 
 def _response_format(value: str | ResponseFormat | None) -> OutputFormat:
     if value is None:
-        return PlainText()
+        return _PLAIN
     form = ResponseFormat(type=value) if isinstance(value, str) else value
     match form.type:
         case "text":
-            return PlainText()
+            return _PLAIN
         case "json_object":
             param = "response_format.schema"
             schema = json_object(form.schema, param)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from localai.dialects.fields import refuse_twins
@@ -23,11 +25,15 @@ _WORDS = {
     "required": ToolMode.REQUIRED,
     "any": ToolMode.REQUIRED,  # other servers' word for it
 }
+_SEVERAL: Final = ToolPolicy()
+_ONE: Final = ToolPolicy(parallel=False)
 _choice_decoder = msgspec.json.Decoder(ToolChoice)
 
 
 def tools_and_policy(body: ChatBody) -> tuple[tuple[ToolSpec, ...], ToolPolicy]:
     """The tools of a request, and which calls are allowed. Raises RequestError."""
+    if body.functions is None and not body.tools and body.tool_choice is None:
+        return (), _SEVERAL if body.parallel_tool_calls is not False else _ONE
     if body.functions is not None and body.tools is not None:
         message = "tools and functions are the same thing; send only tools."
         raise InvalidRequest(message, param="functions")
