@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -12,14 +11,12 @@ from localai.domain.error_fields import error_from_fields
 from localai.domain.errors import LocalAIError
 from localai.domain.events import (
     BlockEnded,
-    BlockKind,
     BlockStarted,
     ChoiceEnded,
     Delta,
     Event,
     Failed,
     Finished,
-    FinishReason,
     Progress,
     Started,
     Timings,
@@ -36,7 +33,6 @@ from localai.domain.generation import (
     OutputFormat,
     PlainText,
     Prompt,
-    Sampling,
     ToolMode,
     ToolPolicy,
     ToolSpec,
@@ -47,7 +43,6 @@ from localai.domain.parts import (
     Message,
     Part,
     Reasoning,
-    Role,
     Text,
     ToolCall,
     ToolResult,
@@ -60,9 +55,9 @@ if TYPE_CHECKING:
 
 _encoder = msgspec.json.Encoder()
 _event_decoder = msgspec.json.Decoder(w.WireEvent)
-_KINDS = {kind.value: kind for kind in BlockKind}
 _EMPTY_PART = Text(text="")
-_SAMPLING = tuple(field.name for field in dataclasses.fields(Sampling))
+_PLAIN = PlainText()
+_FREE = ToolPolicy()
 
 
 def encode(value: msgspec.Struct) -> bytes:
@@ -84,7 +79,7 @@ def decode_event(line: bytes) -> Event:
         return Delta(
             message.choice,
             message.block,
-            _KINDS[message.kind],
+            message.kind,
             message.text,
             message.data,
             logprobs,
@@ -133,7 +128,7 @@ def _event_to_wire(event: Event) -> msgspec.Struct:
                 event.text,
                 event.choice,
                 event.block,
-                event.kind.value,
+                event.kind,
                 event.data,
                 [_logprob_to_wire(item) for item in event.logprobs] if event.logprobs else [],
             )
@@ -144,12 +139,12 @@ def _event_to_wire(event: Event) -> msgspec.Struct:
             return w.WStarted(event.prompt_tokens, event.cached_tokens, logprobs)
         case BlockStarted():
             return w.WBlockStarted(
-                event.choice, event.block, event.kind.value, event.call_id, event.call_name
+                event.choice, event.block, event.kind, event.call_id, event.call_name
             )
         case BlockEnded():
             return w.WBlockEnded(event.choice, event.block)
         case ChoiceEnded():
-            return w.WChoiceEnded(event.choice, event.reason.value, event.stop_sequence)
+            return w.WChoiceEnded(event.choice, event.reason, event.stop_sequence)
         case Finished():
             usage, timings = event.usage, event.timings
             return w.WFinished(
@@ -174,14 +169,13 @@ def _event_from_wire(message: w.WireEvent) -> Event:
             logprobs = tuple(map(_logprob_from_wire, message.prompt_logprobs))
             return Started(message.prompt_tokens, message.cached_tokens, logprobs)
         case w.WBlockStarted():
-            kind = _KINDS[message.kind]
             return BlockStarted(
-                message.choice, message.block, kind, message.call_id, message.call_name
+                message.choice, message.block, message.kind, message.call_id, message.call_name
             )
         case w.WBlockEnded():
             return BlockEnded(message.choice, message.block, _EMPTY_PART)
         case w.WChoiceEnded():
-            return ChoiceEnded(message.choice, FinishReason(message.reason), message.stop_sequence)
+            return ChoiceEnded(message.choice, message.reason, message.stop_sequence)
         case w.WFinished():
             usage = Usage(
                 message.prompt_tokens,
@@ -193,9 +187,7 @@ def _event_from_wire(message: w.WireEvent) -> Event:
         case w.WFailed():
             return Failed(error_from_wire(message.error))
         case w.WDelta():
-            return Delta(
-                message.choice, message.block, _KINDS[message.kind], message.text, message.data
-            )
+            return Delta(message.choice, message.block, message.kind, message.text, message.data)
         case _:
             assert_never(message)
 
@@ -216,10 +208,6 @@ def _logprob_from_wire(item: w.WireLogprob) -> TokenLogprob:
 
 def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
     """A generation request without its name and client: the worker has one model."""
-    sampling = {
-        name: value for name in _SAMPLING if (value := getattr(request.sampling, name)) is not None
-    }
-    logit_bias = sampling.pop("logit_bias", {})
     output, definition, param = _output_to_wire(request.output)
     prompt = request.prompt
     if not isinstance(prompt, Chat | Completion):
@@ -235,8 +223,7 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
         suffix=completion.suffix,
         is_chat=completion.is_chat,
         media=[_part_to_wire(part) for part in completion.media],
-        sampling=sampling,
-        logit_bias=dict(logit_bias),
+        sampling=request.sampling,
         max_tokens=request.max_tokens,
         stop=list(request.stop),
         tools=[
@@ -249,7 +236,7 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
             )
             for t in request.tools
         ],
-        tool_mode=request.tool_policy.mode.value,
+        tool_mode=request.tool_policy.mode,
         tool_name=request.tool_policy.name,
         parallel_tools=request.tool_policy.parallel,
         output=output,
@@ -280,7 +267,7 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
     return GenerationRequest(
         model="",
         prompt=prompt,
-        sampling=Sampling(**call.sampling, logit_bias=call.logit_bias or None),
+        sampling=call.sampling,
         max_tokens=call.max_tokens,
         stop=tuple(call.stop),
         tools=tuple(
@@ -293,9 +280,7 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
             )
             for t in call.tools
         ),
-        tool_policy=ToolPolicy(
-            mode=ToolMode(call.tool_mode), name=call.tool_name, parallel=call.parallel_tools
-        ),
+        tool_policy=_policy_from_wire(call),
         output=_output_from_wire(call.output, call.output_definition, call.output_param),
         reasoning_effort=call.reasoning_effort,
         choices=call.choices,
@@ -303,6 +288,12 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
         prompt_logprobs=call.prompt_logprobs,
         engine_options=call.engine_options,
     )
+
+
+def _policy_from_wire(call: w.GenerateCall) -> ToolPolicy:
+    if call.tool_mode is ToolMode.AUTO and call.parallel_tools:
+        return _FREE
+    return ToolPolicy(mode=call.tool_mode, name=call.tool_name, parallel=call.parallel_tools)
 
 
 def _output_to_wire(output: OutputFormat) -> tuple[str, str, str]:
@@ -328,18 +319,18 @@ def _output_from_wire(name: str, definition: str, param: str) -> OutputFormat:
         case "grammar":
             return Grammar(gbnf=definition, param=param)
         case _:
-            return PlainText()
+            return _PLAIN
 
 
 def _message_to_wire(message: Message) -> w.WireMessage:
     return w.WireMessage(
-        role=message.role.value, parts=[_part_to_wire(p) for p in message.parts], name=message.name
+        role=message.role, parts=[_part_to_wire(p) for p in message.parts], name=message.name
     )
 
 
 def _message_from_wire(message: w.WireMessage) -> Message:
     parts = tuple(_part_from_wire(part) for part in message.parts)
-    return Message(role=Role(message.role), parts=parts, name=message.name)
+    return Message(role=message.role, parts=parts, name=message.name)
 
 
 def _part_to_wire(part: Part) -> w.WirePart:

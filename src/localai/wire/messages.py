@@ -15,7 +15,12 @@ from typing import Any
 
 import msgspec
 
+from localai.domain.events import BlockKind, FinishReason
+from localai.domain.generation import Sampling, ToolMode
+from localai.domain.parts import Role
+
 VERSION = 1
+_ANY_SAMPLING = Sampling()
 
 
 class LoadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -95,7 +100,7 @@ class WirePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class WireMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One turn of the conversation."""
 
-    role: str
+    role: Role
     parts: list[WirePart]
     name: str | None = None
 
@@ -119,12 +124,11 @@ class GenerateCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     suffix: str | None = None
     is_chat: bool = False
     media: list[WirePart] = []
-    sampling: dict[str, Any] = {}
-    logit_bias: dict[int, float] = {}
+    sampling: Sampling = _ANY_SAMPLING
     max_tokens: int | None = None
     stop: list[str] = []
     tools: list[WireTool] = []
-    tool_mode: str = "auto"
+    tool_mode: ToolMode = ToolMode.AUTO
     tool_name: str | None = None
     parallel_tools: bool = True
     output: str = "text"
@@ -170,7 +174,7 @@ class WBlockStarted(
 
     choice: int
     block: int
-    kind: str
+    kind: BlockKind
     call_id: str | None = None
     call_name: str | None = None
 
@@ -181,7 +185,7 @@ class WDelta(msgspec.Struct, frozen=True, tag_field="event", tag="delta", omit_d
     text: str = ""
     choice: int = 0
     block: int = 0
-    kind: str = "text"
+    kind: BlockKind = BlockKind.TEXT
     data: bytes = b""
     logprobs: list[WireLogprob] = []
 
@@ -201,7 +205,7 @@ class WChoiceEnded(
     """See domain.events.ChoiceEnded."""
 
     choice: int
-    reason: str
+    reason: FinishReason
     stop_sequence: str | None = None
 
 

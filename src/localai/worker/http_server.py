@@ -17,6 +17,7 @@ from typing import Any
 from localai.worker.http_requests import Refused, Request, RequestReader
 
 _log = logging.getLogger("localai.worker")
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _BACKLOG = 1024
 _MOST_WAITING_BYTES = 1 << 16  # of requests sent before the last one was answered
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -166,7 +167,7 @@ class _Connection(asyncio.Protocol):
 
     def head(self, status: int) -> bytes:
         """The first lines of an answer."""
-        phrase = HTTPStatus(status).phrase
+        phrase = _PHRASES[status]
         close = "" if self._keeps else "Connection: close\r\n"
         return f"HTTP/1.1 {status} {phrase}\r\n{close}".encode()
 

@@ -70,6 +70,7 @@ class Worker:
         self._backend_class = backend_class
         self._token = token.encode()
         self._backend: Any = None  # any Backend, asked for its tasks at run time
+        self._generator: TextGenerator | None = None  # that backend, where it is one
         self._model = ""
         self._is_ordered = False
         self._state = "starting"
@@ -128,6 +129,8 @@ class Worker:
         except Exception as error:
             _log.exception("loading failed")
             return self._load_failed(StartFailed(f"The engine failed to load the model: {error}"))
+        if isinstance(self._backend, TextGenerator):
+            self._generator = self._backend
         self._state = "ready"
         return 200, codec.encode(self._backend.facts)
 
@@ -153,8 +156,8 @@ class Worker:
 
     def _answer(self, body: bytes) -> Batches[Event]:
         """The events of one call. Raises what is wrong with it."""
-        generator = self._backend
-        if not isinstance(generator, TextGenerator):
+        generator = self._generator
+        if generator is None:
             message = "This worker does not generate text, or has not loaded its model."
             raise Unsupported(message, feature="generate")
         request = codec.request_from_wire(msgspec.json.decode(body, type=GenerateCall))

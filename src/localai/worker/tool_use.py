@@ -60,6 +60,8 @@ class ToolUse:
             messages = describe_tools(messages, tools, self._forms, self._settings)
         elif any(isinstance(part, _OF_TOOLS) for message in messages for part in message.parts):
             messages = spelled_out(messages, self._forms, self._settings)
+        else:
+            return request
         return replace(request, prompt=Chat(messages=messages))
 
     def held(self, request: GenerationRequest, *, is_thinking: bool = False) -> HeldCalls:

@@ -37,6 +37,7 @@ PRESERVED = "preserved_tokens"
 TEMPLATE_FIELDS = ("chat_template_kwargs", "reasoning_effort")
 """The fields of a chat's body that say how its prompt is rendered, besides what it holds."""
 
+_SAMPLING = tuple(field.name for field in fields(Sampling))
 _MAX_UINT32 = 0xFFFFFFFF
 # Only what is read back: the full last message repeats the prompt and every setting.
 _FIELDS = [
@@ -63,7 +64,7 @@ def matches_stops_itself(request: GenerationRequest) -> bool:
 def sampling_body(sampling: Sampling) -> dict[str, Any]:
     """The sampling fields that are set; llama-server uses the same names."""
     body: dict[str, Any] = {}
-    for name in (field.name for field in fields(sampling)):
+    for name in _SAMPLING:
         value = getattr(sampling, name)
         if value is not None:
             body[name] = value
@@ -199,6 +200,8 @@ def _add_tools(body: dict[str, Any], request: GenerationRequest) -> None:
 
 def _with_one_last_turn(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """Put the model's messages at the end together: llama-server goes on from one, not from two."""
+    if not messages or messages[-1].role is not Role.ASSISTANT:
+        return messages
     turns = list(messages)
     while [turn.role for turn in turns[-2:]] == [Role.ASSISTANT, Role.ASSISTANT]:
         last, before = turns.pop(), turns.pop()
@@ -211,9 +214,12 @@ def _message(message: Message) -> dict[str, Any]:
     role = (
         Role.SYSTEM if message.role is Role.DEVELOPER else message.role
     )  # templates do not know developers
-    spelled: dict[str, Any] = {"role": role.value}
+    spelled: dict[str, Any] = {"role": role}
     if message.name is not None:
         spelled["name"] = message.name
+    if len(message.parts) == 1 and type(message.parts[0]) is Text:  # most are
+        spelled["content"] = message.parts[0].text
+        return spelled
     contents: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
     reasoning: list[str] = []

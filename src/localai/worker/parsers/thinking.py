@@ -63,11 +63,13 @@ class ThinkingTags:
     own: tuple[TagPair, ...] = ()
     openings: tuple[TagPair, ...] = ()
     may_be_open: bool = True
+    pairs: tuple[TagPair, ...] = field(init=False)  # all of them, the model's own first
+    first_letters: frozenset[str] = field(init=False)
 
-    @property
-    def pairs(self) -> tuple[TagPair, ...]:
-        """All pairs, the model's own first."""
-        return (*self.own, *self.openings, *KNOWN_TAGS)
+    def __post_init__(self) -> None:
+        pairs = (*self.own, *self.openings, *KNOWN_TAGS)
+        object.__setattr__(self, "pairs", pairs)
+        object.__setattr__(self, "first_letters", frozenset(pair.start[:1] for pair in pairs))
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -165,6 +167,7 @@ class ThinkingReader:
 
     def __init__(self, tags: ThinkingTags, *, opened: TagPair | None = None) -> None:
         self._pairs = tags.pairs
+        self._first_letters = tags.first_letters
         self._own = tags.own
         self._opened = opened
         self._choices: dict[int, _Choice] = {}
@@ -198,9 +201,19 @@ class ThinkingReader:
         choice = self._choice(event.choice)
         is_text = event.kind is BlockKind.TEXT
         if is_text and (self._own or not choice.has_begun):
+            if self._begins_an_answer(choice, event.text):  # as nearly all of them do
+                choice.has_begun = True
+                return self._say(event.choice, choice, BlockKind.TEXT, event.text, event.logprobs)
             choice.held.add(event.text, event.logprobs)
             return self._advance(event.choice, choice)
         return [event] if choice.block == event.block else [replace(event, block=choice.block)]
+
+    def _begins_an_answer(self, choice: _Choice, text: str) -> bool:
+        """Whether the first piece of a text shows that no tag is to be looked for."""
+        if self._own or choice.inside is not None or choice.is_trimmed or choice.held.text:
+            return False
+        letter = text.lstrip()[:1]
+        return bool(letter) and letter not in self._first_letters
 
     def _advance(self, index: int, choice: _Choice) -> list[Event]:
         """Pass on what is certain to be thinking, or to be none."""
@@ -278,6 +291,16 @@ class ThinkingReader:
         text, logprobs = choice.held.take(length)
         if not text and not logprobs:
             return []
+        return self._say(index, choice, kind, text, logprobs)
+
+    def _say(
+        self,
+        index: int,
+        choice: _Choice,
+        kind: BlockKind,
+        text: str,
+        logprobs: tuple[TokenLogprob, ...],
+    ) -> list[Event]:
         choice.is_trimmed = choice.is_trimmed and not text
         choice.has_text = choice.has_text or (kind is BlockKind.TEXT and bool(text))
         out: list[Event] = []
