@@ -6,9 +6,10 @@ the reference pages show it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Annotated, Final, get_args
+from operator import attrgetter
+from typing import Annotated, Any, Final, get_args
 
 import msgspec
 from msgspec import Meta, Raw
@@ -54,13 +55,18 @@ def limits(
     return Meta(description=description, extra_json_schema=schema)
 
 
+# A field's name, its least and most, and whether the least itself is left out.
+_Bound = tuple[str, float | None, float | None, bool]
+_ValuesOf = Callable[[Any], tuple[Any, ...]]
+
+
 def check_limits(body: msgspec.Struct, path: str = "") -> None:
     """Raise InvalidRequest for the first number of `body` that is out of its limits.
 
     `path` is what the errors write before a field's name.
     """
-    for name, (least, most, is_above) in _bounds(type(body)).items():
-        value = getattr(body, name)
+    values_of, rows = _bounds(type(body))
+    for value, (name, least, most, is_above) in zip(values_of(body), rows, strict=True):
         if value is None:
             continue
         too_low = least is not None and (value <= least if is_above else value < least)
@@ -82,8 +88,8 @@ def out_of_bounds(
 
 
 @cache
-def _bounds(body: type[msgspec.Struct]) -> Mapping[str, tuple[float | None, float | None, bool]]:
-    """The least and most of each limited field, and whether the least itself is left out."""
+def _bounds(body: type[msgspec.Struct]) -> tuple[_ValuesOf, tuple[_Bound, ...]]:
+    """What takes the limited fields of a body, and their limits."""
     found = {}
     for field in msgspec.structs.fields(body):
         for meta in get_args(field.type):
@@ -91,8 +97,11 @@ def _bounds(body: type[msgspec.Struct]) -> Mapping[str, tuple[float | None, floa
             above = schema.get("exclusiveMinimum")
             least = schema.get("minimum", above)
             if schema:
-                found[field.name] = (least, schema.get("maximum"), above is not None)
-    return found
+                found[field.name] = (field.name, least, schema.get("maximum"), above is not None)
+    rows = tuple(found.values())
+    if len(rows) > 1:
+        return attrgetter(*found), rows
+    return lambda one: tuple([getattr(one, name) for name in found]), rows
 
 
 def _shown(value: float) -> str:

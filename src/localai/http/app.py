@@ -10,14 +10,14 @@ from starlette.routing import Route, Router
 
 from localai.domain.errors import EngineFailed, MethodNotAllowed, RouteNotFound
 from localai.http import routes
-from localai.http.gate import Gate
+from localai.http.gate import HAS_STARTED, Gate
 from localai.observe.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from localai.http.services import Services
 
@@ -97,23 +97,16 @@ class LastResort:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; answer for whatever fails."""
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
         scope["app"] = self  # so that the router raises for what it does not have
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send)
         except HTTPException as refusal:
             await self._not_served(scope, refusal)(scope, receive, send)
         except Exception:
             if scope["type"] != "http":
                 raise
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            if started:
+            if scope.get(HAS_STARTED):
                 raise
             error = EngineFailed(
                 "The server failed to handle this request: a bug in it, not in your request.",

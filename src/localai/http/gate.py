@@ -12,6 +12,8 @@ from starlette.datastructures import MutableHeaders
 from localai.domain.errors import CrossSite, NotAuthorized
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from localai.domain.errors import RequestError
@@ -21,6 +23,7 @@ _PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FOREIGN_SITE = b"cross-site"
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+HAS_STARTED = "localai.has_started"  # in the scope of an answer that has begun
 _HEADERS = "localai.headers"  # in the scope: what was read of it already
 _KEY = "localai.key"
 
@@ -84,12 +87,13 @@ class Gate:
         origin = headers.get(b"origin", b"").decode("latin-1")
         status = 0
 
-        async def send_counted(message: Message) -> None:
+        def send_counted(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                scope[HAS_STARTED] = True
                 self._decorate(message, origin)
-            await send(message)
+            return send(message)
 
         try:
             if (

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from localai.domain.batches import at_once, taken
 from localai.domain.errors import LocalAIError
-from localai.domain.events import Delta, Failed, Finished, Progress
+from localai.domain.events import Delta, Failed, Finished, Progress, Started
 from localai.domain.stream_rules import Fold
 from localai.http.body import MEGABYTE, HungUp, read_body, until_hung_up
 from localai.http.framing import SSE, Framing
@@ -140,12 +140,13 @@ class AnswerOut:
         async with KeptAlive(self._start, send, self.framing.keep_alive) as signs:
 
             async def begin(batch: Sequence[Event]) -> None:
-                telling = next((e for e in batch if not isinstance(e, Progress)), None)
-                if telling is None:
-                    return
-                if isinstance(telling, Failed):
-                    await self._refuse(telling, scope, send)
-                    return
+                if type(batch[0]) is not Started:
+                    telling = next((e for e in batch if not isinstance(e, Progress)), None)
+                    if telling is None:
+                        return
+                    if isinstance(telling, Failed):
+                        await self._refuse(telling, scope, send)
+                        return
                 await signs.start()
                 await taken(pass_on, batch)
 

@@ -6,6 +6,7 @@ that no proxy in front of it can read a request differently.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ _MOST_CHUNK_LINE_BYTES = 256
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.([01])")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # in a header's value
+_LENGTH_NAME = b"\r\nContent-Length: "
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t -~\x80-\xff]*)?")  # extensions mean nothing
 _ONLY_ONCE = frozenset({"authorization", "content-length", "host", "transfer-encoding"})
@@ -51,14 +53,9 @@ class Request:
     path: str
     headers: dict[str, str]
     is_1_0: bool
+    keeps: bool = True  # whether the connection may take another request
     body: bytes = b""
     sink: Sink | None = None
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the connection may take another request."""
-        words = self.headers.get("connection", "").lower().replace(" ", "").split(",")
-        return not self.is_1_0 and "close" not in words
 
 
 class RequestReader:
@@ -78,6 +75,7 @@ class RequestReader:
         self._left = 0  # bytes of the body, or of the present chunk, that are still missing
         self._is_chunked = False
         self._is_last = False
+        self._known: tuple[bytes, bytes, Request] | None = None  # the head before, as `_again` says
 
     @property
     def waiting_bytes(self) -> int:
@@ -101,11 +99,25 @@ class RequestReader:
         self._searched = len(buffer)
         if end < 0:
             return None
-        lines = bytes(buffer[:end]).split(b"\r\n")
+        head = bytes(buffer[:end])
         del buffer[: end + 4]
         self._searched = 0
-        request = _parse(lines)
+        request = self._again(head)
         self._expect_body(request)
+        return request
+
+    def _again(self, head: bytes) -> Request:
+        """Parse a head; one that differs from the last in its length alone, as most do, at once."""
+        before, found, after = head.partition(_LENGTH_NAME)
+        length, _, rest = after.partition(b"\r\n")
+        known = self._known
+        if known is not None and known[0] == before and known[1] == rest and length.isdigit():
+            last = known[2]
+            headers = last.headers | {"content-length": length.decode()}
+            return Request(last.method, last.path, headers, last.is_1_0, last.keeps)
+        request = _parse(head.split(b"\r\n"))
+        without_body = dataclasses.replace(request)
+        self._known = (before, rest, without_body) if found else None
         return request
 
     def spill(self, sink: Sink | None) -> None:
@@ -202,4 +214,6 @@ def _parse(lines: list[bytes]) -> Request:
     if "host" not in headers and not is_1_0:
         raise Refused(400, "The header host is missing.")
     path = line[2].decode().partition("?")[0]
-    return Request(line[1].decode(), path, headers, is_1_0)
+    words = headers.get("connection", "").lower().replace(" ", "").split(",")
+    keeps = not is_1_0 and "close" not in words
+    return Request(line[1].decode(), path, headers, is_1_0, keeps)
