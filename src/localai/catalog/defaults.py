@@ -143,10 +143,8 @@ def _engine_options(request: GenerationRequest, spec: ModelSpec) -> Mapping[str,
 
 def over(first: Sampling, second: Sampling) -> Sampling:
     """Give `first` with its unset fields taken from `second`."""
-    if second == _UNSET:
+    if second is _UNSET:
         return first
-    if first == _UNSET:
-        return second
     return Sampling(
         **{
             name: value if (value := getattr(first, name)) is not None else getattr(second, name)

@@ -81,6 +81,7 @@ class Progress:
 class Started:
     """The engine accepted a prompt.
 
+    `prompt_tokens` and `cached_tokens` are 0 where they are not known yet; Finished has them.
     `prompt_logprobs` has one entry per prompt token when asked for; the first token has no
     probability, so its `logprob` is NaN. `prompt` counts the prompts of a call that holds several:
     prompt p makes the choices p*n .. p*n + n-1.

@@ -158,7 +158,8 @@ class GenerationRequest:
 
     `max_tokens` None means until the model ends or the context is full. `logprobs` None means
     none; k means the chosen token and the k most likely ones. `prompt_logprobs` asks for those of
-    the prompt too. `client` names who asks, for fair queueing; it holds no secret.
+    the prompt too. `counts_prompt_first`: Started shall tell the tokens of the prompt, which some
+    engines know only in the end, or have to be asked for. `client` names who asks, for fair queueing; it holds no secret.
     """
 
     model: str
@@ -173,6 +174,7 @@ class GenerationRequest:
     choices: int = 1
     logprobs: int | None = None
     prompt_logprobs: bool = False
+    counts_prompt_first: bool = False
     backend: str | None = None
     client: str = ""
     engine_options: Mapping[str, str] = field(default_factory=dict)

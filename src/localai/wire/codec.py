@@ -222,11 +222,13 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
         token_ids=None if token_ids is None else list(token_ids),
         suffix=completion.suffix,
         is_chat=completion.is_chat,
-        media=[_part_to_wire(part) for part in completion.media],
+        media=[_part_to_wire(part) for part in completion.media] if completion.media else [],
         sampling=request.sampling,
         max_tokens=request.max_tokens,
         stop=list(request.stop),
-        tools=[
+        tools=[]
+        if not request.tools
+        else [
             w.WireTool(
                 name=t.name,
                 description=t.description,
@@ -246,6 +248,7 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
         choices=request.choices,
         logprobs=request.logprobs,
         prompt_logprobs=request.prompt_logprobs,
+        counts_prompt_first=request.counts_prompt_first,
         engine_options=dict(request.engine_options),
     )
 
@@ -286,6 +289,7 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
         choices=call.choices,
         logprobs=call.logprobs,
         prompt_logprobs=call.prompt_logprobs,
+        counts_prompt_first=call.counts_prompt_first,
         engine_options=call.engine_options,
     )
 

@@ -138,6 +138,7 @@ class GenerateCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     choices: int = 1
     logprobs: int | None = None
     prompt_logprobs: bool = False
+    counts_prompt_first: bool = False
     engine_options: dict[str, str] = {}
 
 

@@ -67,6 +67,7 @@ def message_request(body: MessagesBody, origin: Origin) -> GenerationRequest:
         sampling=Sampling(temperature=body.temperature, top_k=body.top_k, top_p=body.top_p),
         max_tokens=body.max_tokens,
         stop=stop_texts(body.stop_sequences, "stop_sequences", MOST_STOPS),
+        counts_prompt_first=bool(body.stream),
     )
 
 

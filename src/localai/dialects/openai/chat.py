@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,8 +79,10 @@ def _request(chat: ChatBody, origin: Origin) -> GenerationRequest:
     _refuse_unsupported(chat)
     prompt = Chat(messages=conversation(chat.messages))
     tools, policy = tools_and_policy(chat)
-    said = _said(chat)
+    said = _said(chat.metadata) if chat.metadata else {}
     effort = chat.reasoning_effort or said.get("reasoning_effort") or None
+    if effort is not None:
+        _check_effort(effort)
     return generation_request(
         chat,
         prompt,
@@ -87,25 +90,25 @@ def _request(chat: ChatBody, origin: Origin) -> GenerationRequest:
         max_tokens=_max_tokens(chat),
         tools=tools,
         tool_policy=policy,
-        reasoning_effort=_reasoning_effort(effort),
+        reasoning_effort=effort,
         logprobs=_logprobs(chat),
         engine_options=_engine_options(chat, said),
     )
 
 
-def _said(chat: ChatBody) -> dict[str, str]:
+def _said(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The metadata as texts."""
-    if not chat.metadata:
-        return {}
     texts = {True: "true", False: "false", None: ""}
     return {
         name: texts[value] if value is None or isinstance(value, bool) else str(value)
-        for name, value in chat.metadata.items()
+        for name, value in metadata.items()
     }
 
 
 def _engine_options(chat: ChatBody, said: dict[str, str]) -> dict[str, str]:
     """What templates are told; the more exact a field names it, the more it counts."""
+    if not said and chat.enable_thinking is None and chat.chat_template_kwargs == NULL:
+        return {}
     options = {METADATA_OPTION: msgspec.json.encode(said).decode()} if said else {}
     values: dict[str, Any] = {
         name: _SWITCHES.get(said[name].strip().lower(), said[name])
@@ -144,15 +147,16 @@ def _max_tokens(chat: ChatBody) -> int | None:
     return None if most == -1 else most
 
 
-def _reasoning_effort(effort: str | None) -> str | None:
-    if effort is not None and effort not in REASONING_EFFORTS:
+def _check_effort(effort: str) -> None:
+    if effort not in REASONING_EFFORTS:
         allowed = ", ".join(REASONING_EFFORTS)
         message = f"reasoning_effort is {effort[:40]!r}; it must be one of {allowed}."
         raise InvalidRequest(message, param="reasoning_effort")
-    return effort
 
 
 def _logprobs(chat: ChatBody) -> int | None:
+    if chat.logprobs is None and chat.top_logprobs is None:
+        return None
     asked = token_logprobs(chat.logprobs, zero=None)
     if chat.top_logprobs is None:
         return asked

@@ -55,7 +55,7 @@ def generation_request(
         model=body.model or "",
         prompt=prompt,
         sampling=_sampling(body),
-        stop=stop_texts(body.stop, "stop", MOST_STOPS),
+        stop=stop_texts(body.stop, "stop", MOST_STOPS) if body.stop is not None else (),
         output=_output(body),
         choices=1 if body.n is None else body.n,
         backend=body.backend or None,
@@ -97,7 +97,7 @@ def _sampling(body: GenerationBody) -> Sampling:
         xtc_probability=body.xtc_probability,
         xtc_threshold=body.xtc_threshold,
         seed=None if body.seed == -1 else body.seed,
-        logit_bias=logit_bias(body.logit_bias),
+        logit_bias=logit_bias(body.logit_bias) if body.logit_bias is not None else None,
         ignore_eos=body.ignore_eos,
         n_keep=body.n_keep,
     )

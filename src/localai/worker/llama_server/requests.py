@@ -11,6 +11,7 @@ from typing import Any, assert_never
 from localai.domain.errors import InvalidRequest, Unsupported
 from localai.domain.generation import (
     MEDIA_MARKER,
+    Chat,
     Completion,
     GenerationRequest,
     PlainText,
@@ -38,6 +39,7 @@ TEMPLATE_FIELDS = ("chat_template_kwargs", "reasoning_effort")
 """The fields of a chat's body that say how its prompt is rendered, besides what it holds."""
 
 _SAMPLING = tuple(field.name for field in fields(Sampling))
+_SHORT_PROMPT = 2048  # characters; never many more tokens
 _MAX_UINT32 = 0xFFFFFFFF
 # Only what is read back: the full last message repeats the prompt and every setting.
 _FIELDS = [
@@ -88,16 +90,38 @@ def bound_look_back(body: dict[str, Any], context_size: int) -> None:
 
 def _common_body(request: GenerationRequest) -> dict[str, Any]:
     body = sampling_body(request.sampling)
-    body |= {"stream": True, "cache_prompt": True, "return_progress": True}
+    body["stream"] = body["cache_prompt"] = True
     if request.max_tokens is not None:
         body["n_predict"] = request.max_tokens
-    if matches_stops_itself(request) or wants_one_call(request):
+    is_cut_short = matches_stops_itself(request) or wants_one_call(request)
+    if is_cut_short:
         body["timings_per_token"] = True  # the only count of tokens in a stream that is cut short
+    if is_cut_short or request.counts_prompt_first or _takes_a_while(request):
+        body["return_progress"] = True  # which costs a wake-up or two before the first token
     if request.stop and not matches_stops_itself(request):
         body["stop"] = list(request.stop)
     if request.choices > 1:
         body["n_cmpl"] = request.choices
     return body
+
+
+def _takes_a_while(request: GenerationRequest) -> bool:
+    """Whether the prompt may be so long that somebody waits for a sign of life."""
+    prompt = request.prompt
+    if request.tools:
+        return True
+    if isinstance(prompt, Completion):
+        size = len(prompt.text or "") + len(prompt.token_ids or ())
+        return size > _SHORT_PROMPT or bool(prompt.media)
+    if not isinstance(prompt, Chat):
+        return True
+    size = 0
+    for message in prompt.messages:
+        for part in message.parts:
+            if not isinstance(part, Text):
+                return True
+            size += len(part.text)
+    return size > _SHORT_PROMPT
 
 
 def chat_body(request: GenerationRequest, messages: tuple[Message, ...]) -> dict[str, Any]:
