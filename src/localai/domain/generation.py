@@ -53,12 +53,13 @@ class Edit:
 Prompt = Chat | Completion | Edit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Sampling:
     """How the next token is chosen. Names and ranges are llama.cpp's and OpenAI's.
 
     `logit_bias` maps a token id to a number added to its logit. `seed` makes an answer
-    repeatable; choice k of a request uses `seed + k`.
+    repeatable; choice k of a request uses `seed + k`. Not to be changed, though not frozen: freezing
+    quadruples what it costs to make one, and every request makes some.
     """
 
     temperature: float | None = None
@@ -152,14 +153,15 @@ class Grammar:
 OutputFormat = PlainText | JsonValue | JsonSchema | Grammar
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class GenerationRequest:
     """Everything that decides what a model generates.
 
     `max_tokens` None means until the model ends or the context is full. `logprobs` None means
     none; k means the chosen token and the k most likely ones. `prompt_logprobs` asks for those of
     the prompt too. `counts_prompt_first`: Started shall tell the tokens of the prompt, which some
-    engines know only in the end, or have to be asked for. `client` names who asks, for fair queueing; it holds no secret.
+    engines know only in the end, or have to be asked for. `client` names who asks, for fair queueing;
+    it holds no secret. Not to be changed, as `Sampling` is not.
     """
 
     model: str

@@ -136,8 +136,15 @@ class AnswerOut:
 
     async def stream(self, batches: Batches[Event], scope: Scope, send: Send) -> None:
         """The stream as frames; an error before the first of them has a status of its own."""
-        encoder = self.call.stream_encoder(self.model)
+        encoder: StreamEncoder | None = None
+
+        def make_encoder() -> StreamEncoder:
+            nonlocal encoder
+            encoder = encoder or self.call.stream_encoder(self.model)
+            return encoder
+
         async with KeptAlive(self._start, send, self.framing.keep_alive) as signs:
+            asyncio.get_running_loop().call_soon(make_encoder)  # while the engine works
 
             async def begin(batch: Sequence[Event]) -> None:
                 if type(batch[0]) is not Started:
@@ -154,7 +161,7 @@ class AnswerOut:
                 if not signs.has_started:
                     return begin(batch)
                 signs.sent()
-                return self._send_batch(batch, encoder, send)
+                return self._send_batch(batch, encoder or make_encoder(), send)
 
             await batches.into(pass_on)
         if not self.has_ended:
