@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from localai.wire.http_client import CutShort, HttpClient, NotHttp, NotReached
+from localai.wire.http_client import CutShort, HttpClient, NotHttp, NotReached, TakeBytes
 from tests.wire.scripted import LOOPS, Line, Scripted, answering, ask, run, with_server
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\nhello"
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nfull"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 # The scripted server may be ended with a connection that it had not looked at yet.
 pytestmark = pytest.mark.filterwarnings(
@@ -230,8 +231,19 @@ def chunk(text: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(text), text)
 
 
+FROM_THE_HEAD = [True, False]  # whether the request names the taker already
+
+
+async def followed(client: HttpClient, path: str, take: TakeBytes, *, from_the_head: bool) -> None:
+    """Follow the answer to one POST."""
+    asked = client.post(path, b"", take) if from_the_head else client.post(path, b"")
+    async with await asked as answer:
+        await answer.follow(take)
+
+
+@pytest.mark.parametrize("from_the_head", FROM_THE_HEAD)
 @pytest.mark.parametrize("loop", LOOPS)
-def test_an_answer_is_followed(loop: str) -> None:
+def test_an_answer_is_followed(loop: str, from_the_head: bool) -> None:  # noqa: FBT001 - pytest gives it by name
     """Each piece at once, what follows a pause of the reader after it, and the end."""
 
     async def script(line: Line) -> None:
@@ -262,14 +274,14 @@ def test_an_answer_is_followed(loop: str) -> None:
                     return rest()
                 return None
 
-            async with await client.post("/x", b"") as answer:
-                await answer.follow(take)
+            await followed(client, "/x", take, from_the_head=from_the_head)
             assert got == b"".join(b"%d " % number for number in range(50))
 
     with_server(script, test, loop=loop)
 
 
-def test_following_ends_as_the_answer_does() -> None:
+@pytest.mark.parametrize("from_the_head", FROM_THE_HEAD)
+def test_following_ends_as_the_answer_does(from_the_head: bool) -> None:  # noqa: FBT001 - pytest gives it by name
     hung_up = asyncio.Event()
 
     async def script(line: Line) -> None:
@@ -286,23 +298,44 @@ def test_following_ends_as_the_answer_does() -> None:
     async def test(server: Scripted, client: HttpClient) -> None:
         got: list[bytes] = []
         for path, error in (("/cut", CutShort), ("/noise", NotHttp)):
-            async with await client.post(path, b"") as answer:
-                with pytest.raises(error):
-                    await answer.follow(got.append)
+            with pytest.raises(error):
+                await followed(client, path, got.append, from_the_head=from_the_head)
         assert got == [b"one", b"one"]
 
         def refuse(piece: bytes) -> None:
             raise ZeroDivisionError
 
-        async with await client.post("/", b"") as answer:
-            with pytest.raises(ZeroDivisionError):
-                await answer.follow(refuse)
+        with pytest.raises(ZeroDivisionError):
+            await followed(client, "/", refuse, from_the_head=from_the_head)
         await asyncio.wait_for(hung_up.wait(), 5)
 
     with_server(script, test)
 
 
-def test_a_taker_that_fails_later_hangs_up() -> None:
+def test_what_comes_with_the_head_is_taken_at_once() -> None:
+    """Before whoever asked is woken; and only where the status says that it is an answer."""
+
+    async def script(line: Line) -> None:
+        while request := await line.request():
+            refuses = request.split()[1] == b"/no"
+            await line.say(FULL if refuses else CHUNKED + chunk(b"one") + b"0\r\n\r\n")
+
+    async def test(server: Scripted, client: HttpClient) -> None:
+        got: list[bytes] = []
+        async with await client.post("/yes", b"", got.append) as answer:
+            assert got == [b"one"]
+            await answer.follow(got.append)
+        assert got == [b"one"]
+        async with await client.post("/no", b"", got.append) as answer:
+            assert answer.status == 503
+            assert await answer.whole() == b"full"
+        assert got == [b"one"]
+
+    with_server(script, test)
+
+
+@pytest.mark.parametrize("from_the_head", FROM_THE_HEAD)
+def test_a_taker_that_fails_later_hangs_up(from_the_head: bool) -> None:  # noqa: FBT001 - pytest gives it by name
     hung_up = asyncio.Event()
 
     async def script(line: Line) -> None:
@@ -321,16 +354,16 @@ def test_a_taker_that_fails_later_hangs_up() -> None:
             if piece == b"two":
                 raise ZeroDivisionError
 
-        async with await client.post("/", b"") as answer:
-            with pytest.raises(ZeroDivisionError):
-                await answer.follow(take)
+        with pytest.raises(ZeroDivisionError):
+            await followed(client, "/", take, from_the_head=from_the_head)
         assert got == [b"one", b"two"]
         await asyncio.wait_for(hung_up.wait(), 5)
 
     with_server(script, test)
 
 
-def test_a_follower_that_waits_does_not_fill_the_memory() -> None:
+@pytest.mark.parametrize("from_the_head", FROM_THE_HEAD)
+def test_a_follower_that_waits_does_not_fill_the_memory(from_the_head: bool) -> None:  # noqa: FBT001 - pytest gives it by name
     sent = 0
 
     async def script(line: Line) -> None:
@@ -344,10 +377,10 @@ def test_a_follower_that_waits_does_not_fill_the_memory() -> None:
         await line.hung_up()
 
     async def test(server: Scripted, client: HttpClient) -> None:
-        async with await client.post("/", b"") as answer:
-            never = asyncio.get_running_loop().create_future()
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(answer.follow(lambda _: never), 1.0)
+        never = asyncio.get_running_loop().create_future()
+        following = followed(client, "/", lambda _: never, from_the_head=from_the_head)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(following, 1.0)
         assert sent < 20_000_000
 
     with_server(script, test)

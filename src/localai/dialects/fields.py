@@ -6,10 +6,9 @@ the reference pages show it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
-from operator import attrgetter
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Final, get_args
 
 import msgspec
 from msgspec import Meta, Raw
@@ -57,7 +56,6 @@ def limits(
 
 # A field's name, its least and most, and whether the least itself is left out.
 _Bound = tuple[str, float | None, float | None, bool]
-_ValuesOf = Callable[[Any], tuple[Any, ...]]
 
 
 def check_limits(body: msgspec.Struct, path: str = "") -> None:
@@ -65,10 +63,13 @@ def check_limits(body: msgspec.Struct, path: str = "") -> None:
 
     `path` is what the errors write before a field's name.
     """
-    values_of, rows = _bounds(type(body))
-    for value, (name, least, most, is_above) in zip(values_of(body), rows, strict=True):
+    values = msgspec.structs.astuple(body)
+    bounds = _bounds(type(body))
+    for place in bounds:
+        value = values[place]
         if value is None:
             continue
+        name, least, most, is_above = bounds[place]
         too_low = least is not None and (value <= least if is_above else value < least)
         if too_low or (most is not None and value > most):
             raise out_of_bounds(f"{path}{name}", value, least, most, is_above=is_above)
@@ -88,20 +89,17 @@ def out_of_bounds(
 
 
 @cache
-def _bounds(body: type[msgspec.Struct]) -> tuple[_ValuesOf, tuple[_Bound, ...]]:
-    """What takes the limited fields of a body, and their limits."""
+def _bounds(body: type[msgspec.Struct]) -> dict[int, _Bound]:
+    """The limits of each limited field of a body, by its place."""
     found = {}
-    for field in msgspec.structs.fields(body):
+    for place, field in enumerate(msgspec.structs.fields(body)):
         for meta in get_args(field.type):
             schema = getattr(meta, "extra_json_schema", None) or {}
             above = schema.get("exclusiveMinimum")
             least = schema.get("minimum", above)
             if schema:
-                found[field.name] = (field.name, least, schema.get("maximum"), above is not None)
-    rows = tuple(found.values())
-    if len(rows) > 1:
-        return attrgetter(*found), rows
-    return lambda one: tuple([getattr(one, name) for name in found]), rows
+                found[place] = (field.name, least, schema.get("maximum"), above is not None)
+    return found
 
 
 def _shown(value: float) -> str:

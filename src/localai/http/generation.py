@@ -159,7 +159,7 @@ class AnswerOut:
 
             def pass_on(batch: Sequence[Event]) -> Awaitable[None] | None:
                 if not signs.has_started:
-                    return begin(batch)
+                    return at_once(begin(batch))
                 signs.sent()
                 return self._send_batch(batch, encoder or make_encoder(), send)
 

@@ -12,7 +12,7 @@ from localai.domain.errors import StartFailed, StreamRuleBroken
 from localai.domain.tasks import audio_task
 from localai.wire import codec
 from localai.wire.audio import decode_audio_event, encode_audio_request
-from localai.wire.http_client import Answer, CutShort, HttpClient, NotHttp, NotReached
+from localai.wire.http_client import Answer, CutShort, HttpClient, NotHttp, NotReached, TakeBytes
 from localai.wire.messages import Health, ModelFacts, WireError
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class WorkerClient:
 
         async def deliver(take: Take[Event]) -> None:
             body = codec.encode(codec.request_to_wire(request))
-            await _deliver(self._http.post("/generate", body), codec.decode_event, take)
+            read = _reader(codec.decode_event, take)
+            await _follow(self._http.post("/generate", body, read), read)
 
         return Batches(deliver)
 
@@ -78,7 +79,7 @@ class WorkerClient:
         async def deliver(take: Take[AudioEvent]) -> None:
             path = f"/audio/{audio_task(request).value}"
             asked = self._http.post_pieces(path, _audio_body(request, source))
-            await _deliver(asked, decode_audio_event, take)
+            await _follow(asked, _reader(decode_audio_event, take))
 
         return Batches(deliver)
 
@@ -101,10 +102,8 @@ class WorkerClient:
                 return
 
 
-async def _deliver(
-    asked: Awaitable[Answer], decode: Callable[[bytes], Item], take: Take[Item]
-) -> None:
-    """Hand the events of an answer to `take`. Raises StreamRuleBroken for one that has others."""
+def _reader(decode: Callable[[bytes], Item], take: Take[Item]) -> TakeBytes:
+    """What hands the events of an answer to `take`. Raises StreamRuleBroken for anything else."""
     rest = b""
 
     def read(piece: bytes) -> Awaitable[None] | None:
@@ -118,6 +117,11 @@ async def _deliver(
             raise _no_event(error) from error
         return take(events)
 
+    return read
+
+
+async def _follow(asked: Awaitable[Answer], read: TakeBytes) -> None:
+    """Let `read` have an answer. Raises StreamRuleBroken for one that is no stream of events."""
     try:
         async with await asked as answer:
             await _check_status(answer)

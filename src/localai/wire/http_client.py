@@ -22,7 +22,7 @@ _MOST_KEPT = 64  # idle connections; each costs the other side a descriptor
 _MOST_HEAD_BYTES = 1 << 16
 _MOST_WAITING_BYTES = 1 << 18  # of an answer that nobody reads; then its connection is paused
 _MOST_WHOLE_BYTES = 1 << 30
-_FIRST_FINAL_STATUS = 200
+_FIRST_FINAL_STATUS = _OK = 200
 TakeBytes = Callable[[bytes], Awaitable[None] | None]
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -76,13 +76,15 @@ class HttpClient:
         """Ask with GET. Raises as `post` does."""
         return await self._ask(b"GET %b HTTP/1.1\r\n%b\r\n" % (path.encode(), self._common))
 
-    async def post(self, path: str, body: bytes) -> Answer:
+    async def post(self, path: str, body: bytes, take: TakeBytes | None = None) -> Answer:
         """Send JSON with POST. The answer has its status, while its body may still be coming.
 
-        Raises NotReached, CutShort, NotHttp. Use the answer as a context manager, or close it.
+        `take`, which `Answer.follow` will be called with, gets what comes with the head of an
+        answer of status 200 at once. Raises NotReached, CutShort, NotHttp. Use the answer as a
+        context manager, or close it.
         """
         head = b"POST %b HTTP/1.1\r\n%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        return await self._ask(head % (path.encode(), self._common, len(body)) + body)
+        return await self._ask(head % (path.encode(), self._common, len(body)) + body, take)
 
     async def post_pieces(self, path: str, pieces: AsyncIterator[bytes]) -> Answer:
         """Send a body that is not in memory, as it comes, on a connection of its own.
@@ -91,7 +93,7 @@ class HttpClient:
         """
         head = b"POST %b HTTP/1.1\r\n%bTransfer-Encoding: chunked\r\n\r\n"
         connection = await self._connect()
-        return await connection.ask(head % (path.encode(), self._common), pieces)
+        return await connection.ask(head % (path.encode(), self._common), pieces=pieces)
 
     async def close(self) -> None:
         """Close all connections; answers that still arrive are cut short."""
@@ -110,11 +112,11 @@ class HttpClient:
         with contextlib.suppress(NotReached):  # the next request will tell
             self._kept.append(await self._connect())
 
-    async def _ask(self, message: bytes) -> Answer:
+    async def _ask(self, message: bytes, take: TakeBytes | None = None) -> Answer:
         doubt: CutShort | None = None
         if self._kept:
             try:
-                return await self._kept.pop().ask(message)
+                return await self._kept.pop().ask(message, take)
             except NotReached:
                 pass
             except CutShort as error:  # most likely it was closed while idle, just now
@@ -127,7 +129,7 @@ class HttpClient:
             if doubt is not None:  # the server is gone, and perhaps this very request was why
                 raise doubt from error
             raise
-        return await connection.ask(message)
+        return await connection.ask(message, take)
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -178,6 +180,7 @@ class _Incoming:
     is_interim: bool = False
     is_keepable: bool = False
     is_paused: bool = False
+    is_answered: bool = False  # whoever asked has seen the status
     take: TakeBytes | None = None  # who gets each piece the moment it arrives
     pending: Awaitable[None] | None = None  # until when the taker wants no more
     refusal: BaseException | None = None  # of the taker
@@ -260,9 +263,7 @@ class Answer:
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         incoming.waiting_bytes = 0
-        if incoming.is_paused:
-            incoming.is_paused = False
-            self._connection.read_on()
+        self._go_on()
         return data
 
     async def follow(self, take: TakeBytes) -> None:
@@ -273,21 +274,31 @@ class Answer:
         """
         incoming = self._incoming
         try:
-            while piece := await self.piece():
-                pending = take(piece)
-                if pending is not None:
-                    await pending
-                incoming.take = take
-                while not (incoming.is_complete or incoming.error) and incoming.take is not None:
-                    await incoming.change()
-                incoming.take = None
+            while True:
                 if incoming.refusal is not None:
                     raise incoming.refusal
                 if incoming.pending is not None:
                     pending, incoming.pending = incoming.pending, None
                     await pending
+                if incoming.pieces:
+                    incoming.take = take
+                    incoming.hand_over()
+                    self._go_on()
+                elif incoming.is_complete:
+                    return
+                elif incoming.error is not None:
+                    raise incoming.error
+                else:
+                    incoming.take = take
+                    await incoming.change()
         finally:
             incoming.take = None
+
+    def _go_on(self) -> None:
+        """Read more, where there was no room for it."""
+        if self._incoming.is_paused:
+            self._incoming.is_paused = False
+            self._connection.read_on()
 
     async def whole(self) -> bytes:
         """All that was not read yet. Raises as `piece` does, NotHttp when it is over 1 GiB."""
@@ -330,18 +341,25 @@ class _Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._room: asyncio.Future[None] | None = None  # while the other side does not read
 
-    async def ask(self, message: bytes, pieces: AsyncIterator[bytes] | None = None) -> Answer:
-        """Send a request and wait for the head of its answer.
+    async def ask(
+        self,
+        message: bytes,
+        take: TakeBytes | None = None,
+        *,
+        pieces: AsyncIterator[bytes] | None = None,
+    ) -> Answer:
+        """Send a request and wait for the head of its answer; `take` gets what comes with that.
 
         Whoever refuses a request may answer while its `pieces` are being sent; then no more are.
         """
-        incoming = self._incoming = _Incoming()
+        incoming = self._incoming = _Incoming(take=take)
         self._pieces = incoming.pieces
         self._transport.write(message)
         try:
             if pieces is not None:
                 await self._send(pieces, incoming)
             await incoming.head()
+            incoming.is_answered = True
         except BaseException:
             self.abort()
             raise
@@ -395,9 +413,9 @@ class _Connection(asyncio.Protocol):
                 incoming.fail(NotHttp(f"The answer's head is over {_MOST_HEAD_BYTES} bytes."))
                 self.abort()
             return
-        if incoming.take is not None and incoming.pieces:
+        if incoming.take is not None and incoming.pieces and incoming.status == _OK:
             incoming.hand_over()
-            if incoming.is_complete:
+            if incoming.is_complete or not incoming.is_answered:
                 incoming.wake()
             return
         incoming.waiting_bytes += len(data)

@@ -212,7 +212,8 @@ class LlamaServer:
             body["chat_template_kwargs"] = shown | body.get("chat_template_kwargs", {})
         requests.bound_look_back(body, self._context_size)
         lines = _Lines(_reader(path, translator), take)
-        async with await self._http.post(path, msgspec.json.encode(body)) as answer:
+        asked = self._http.post(path, msgspec.json.encode(body), lines.read)
+        async with await asked as answer:
             if answer.status != _OK:
                 raise chunks.body_to_error(answer.status, await answer.whole())
             await answer.follow(lines.read)
