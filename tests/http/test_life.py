@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,19 @@ def test_a_short_answer_is_finished_first(tmp_path: Path) -> None:
         assert b'"content":" four"' in data
         assert b'"error"' not in data
         assert server.stop() == 0
+
+
+def test_who_asks_again_for_the_end_does_not_disturb_it(tmp_path: Path, short_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    with LiveServer(folder, environment={"TMPDIR": str(short_path)}) as server:
+        assert server.say("short", "Hi").status == 200
+        pid = server.workers("short")[-1]
+        while server.process.poll() is None:
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.001)
+        assert server.stop() == 0
+    wait_until(lambda: not is_alive(pid), "the end of the worker")
+    assert sockets(short_path) == []
 
 
 def test_a_long_answer_is_cut_after_the_grace_time(tmp_path: Path) -> None:

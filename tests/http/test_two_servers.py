@@ -65,7 +65,8 @@ def test_an_install_goes_on_at_its_server_and_passes_on_when_that_is_killed(
 ) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
-    files.rule = lambda _, answer: replace(answer, pause_s=0.05)
+    half = len(weights) // 2
+    files.rule = lambda _, answer: replace(answer, stall_after=half)
     first = start_server(folder, *ARGUMENTS)
     started = first.post("/models/apply", entry(files, weights)).json["uuid"]
     wait_until(lambda: files.sent.get("/talker.gguf", 0) > len(weights) // 4, "a first part")

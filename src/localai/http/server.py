@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -43,13 +45,16 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Catch signals as uvicorn does, but do not raise them again in the end.
 
-        That would end this process before its workers are stopped and their sockets removed.
+        That would end this process before its workers are stopped and their sockets removed. One
+        more that asks for what is happening already changes nothing.
         """
         with super().capture_signals():
             try:
                 yield
             finally:
                 self._captured_signals.clear()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     async def run_on(
         self,
