@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from localai.wire.http_client import CutShort, HttpClient, NotHttp, NotReached, TakeBytes
+from localai.wire.http_client import CutShort, HttpClient, NotHttp, NotReached
+from localai.wire.incoming import TakeBytes
 from tests.wire.scripted import LOOPS, Line, Scripted, answering, ask, run, with_server
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\nhello"

@@ -12,7 +12,8 @@ from localai.domain.errors import StartFailed, StreamRuleBroken
 from localai.domain.tasks import audio_task
 from localai.wire import codec
 from localai.wire.audio import decode_audio_event, encode_audio_request
-from localai.wire.http_client import Answer, CutShort, HttpClient, NotHttp, NotReached, TakeBytes
+from localai.wire.http_client import Answer, CutShort, HttpClient, NotHttp, NotReached
+from localai.wire.incoming import TakeBytes
 from localai.wire.messages import Health, ModelFacts, WireError
 
 if TYPE_CHECKING:

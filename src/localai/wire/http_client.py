@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httptools
+
+from localai.wire.incoming import Incoming, TakeBytes
 
 _UNIX = "unix:"
 _MOST_KEPT = 64  # idle connections; each costs the other side a descriptor
@@ -23,7 +24,6 @@ _MOST_HEAD_BYTES = 1 << 16
 _MOST_WAITING_BYTES = 1 << 18  # of an answer that nobody reads; then its connection is paused
 _MOST_WHOLE_BYTES = 1 << 30
 _FIRST_FINAL_STATUS = _OK = 200
-TakeBytes = Callable[[bytes], Awaitable[None] | None]
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -166,77 +166,12 @@ class HttpClient:
         return _Connection(self._open, self._kept, self._used_up, is_unix=self._is_unix)
 
 
-@dataclass(slots=True, eq=False)
-class _Incoming:
-    """What has arrived of one answer."""
-
-    status: int = 0
-    head_bytes: int = 0
-    pieces: list[bytes] = field(default_factory=list)
-    waiting_bytes: int = 0
-    error: ConnectionError | None = None
-    has_length: bool = False
-    is_complete: bool = False
-    is_interim: bool = False
-    is_keepable: bool = False
-    is_paused: bool = False
-    is_answered: bool = False  # whoever asked has seen the status
-    take: TakeBytes | None = None  # who gets each piece the moment it arrives
-    pending: Awaitable[None] | None = None  # until when the taker wants no more
-    refusal: BaseException | None = None  # of the taker
-    waiter: asyncio.Future[None] | None = None
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether at least one byte has come."""
-        return bool(self.status or self.head_bytes)
-
-    async def head(self) -> None:
-        """Wait for the status. Raises what went wrong before it came."""
-        while not self.status:
-            if self.error is not None:
-                raise self.error
-            await self.change()
-
-    async def change(self) -> None:
-        """Wait until something is different."""
-        self.waiter = asyncio.get_running_loop().create_future()
-        await self.waiter
-
-    def hand_over(self) -> None:
-        """Give what has arrived to the taker; one that fails or wants to wait gets no more."""
-        assert self.take is not None
-        pieces = self.pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        self.waiting_bytes = 0
-        try:
-            self.pending = self.take(data)
-        except BaseException as error:
-            self.refusal = error
-        if self.pending is not None or self.refusal is not None:
-            self.take = None
-            self.wake()
-
-    def wake(self) -> None:
-        """Something is different."""
-        waiter, self.waiter = self.waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def fail(self, error: ConnectionError) -> None:
-        """No more will come."""
-        if not self.is_complete and self.error is None:
-            self.error = error
-        self.wake()
-
-
 class Answer:
     """The answer to one request, as it arrives."""
 
     __slots__ = ("_connection", "_incoming", "status")
 
-    def __init__(self, connection: _Connection, incoming: _Incoming) -> None:
+    def __init__(self, connection: _Connection, incoming: Incoming) -> None:
         self.status = incoming.status
         self._connection = connection
         self._incoming = incoming
@@ -337,7 +272,7 @@ class _Connection(asyncio.Protocol):
         self._is_unix = is_unix
         self._transport: Any = None  # asyncio's or uvloop's
         self._parser: Any = httptools.HttpResponseParser(self)
-        self._incoming: _Incoming | None = None
+        self._incoming: Incoming | None = None
         self._pieces: list[bytes] = []
         self._room: asyncio.Future[None] | None = None  # while the other side does not read
 
@@ -352,7 +287,7 @@ class _Connection(asyncio.Protocol):
 
         Whoever refuses a request may answer while its `pieces` are being sent; then no more are.
         """
-        incoming = self._incoming = _Incoming(take=take)
+        incoming = self._incoming = Incoming(take=take)
         self._pieces = incoming.pieces
         self._transport.write(message)
         try:
@@ -365,7 +300,7 @@ class _Connection(asyncio.Protocol):
             raise
         return Answer(self, incoming)
 
-    async def _send(self, pieces: AsyncIterator[bytes], incoming: _Incoming) -> None:
+    async def _send(self, pieces: AsyncIterator[bytes], incoming: Incoming) -> None:
         async for piece in pieces:
             if piece:
                 self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
