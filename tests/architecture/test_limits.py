@@ -27,7 +27,7 @@ MAY_READ_ENVIRONMENT = {
 MAY_CATCH_EVERYTHING = {
     "worker/batcher.py": "whatever an engine raises, only the call that caused it must get it",
     "worker/runtime.py": "an engine may raise anything; the server is told what, in our own errors",
-    "wire/http_client.py": "whoever takes an answer's pieces may fail in any way, in the loop's callback",
+    "wire/incoming.py": "whoever takes an answer's pieces may fail in any way, in the loop's callback",
     "documents/child.py": "a damaged document may make its reader raise anything",
     "cli/main.py": "our errors become sentences, any other is raised again; imported late for speed",
     "http/app.py": "the last resort: a client gets an answer, the operator a traceback",
