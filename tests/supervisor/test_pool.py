@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -158,6 +159,27 @@ def test_requests_in_the_queue_survive_a_crash() -> None:
         with pytest.raises(Crashed):
             await first
         assert await second == "quick"
+
+    with_pool(test)
+
+
+def test_sockets_that_are_taken_away_are_made_anew() -> None:
+    """What cleans the system's temporary folder takes away what nobody has touched for days."""
+
+    async def test(pool: Pool) -> None:
+        slow = spec(delay_s=0.1)
+        running = asyncio.create_task(say(pool, slow, "a b c d e f g h i j k l m n o"))
+        await until(lambda: has_begun(pool, 1), "the call")
+        worker = pool.lanes["m"].worker
+        assert worker is not None
+        shutil.rmtree(Path(worker._launched.endpoint.socket).parent)
+        assert await say(pool, slow, "x y") == "x y", "a fresh worker, in a new folder"
+        assert await say(pool, spec("other"), "z") == "z"
+        assert await running == "a b c d e f g h i j k l m n o"
+        await until(
+            lambda: not is_alive(int(worker.description.removeprefix("pid "))),
+            "the end of the old worker",
+        )
 
     with_pool(test)
 

@@ -173,14 +173,12 @@ class Lane:
             spec = self._wanted()
             current = self.worker
             if current is not None and not current.ended.is_set() and not current.is_stopping:
-                if current.revision == spec.worker_revision:
+                if current.revision == spec.worker_revision and not current.is_lost:
                     current.callers.count += 1
                     return current
-                _log.info(
-                    "the files of %s, or the context asked of it, have changed; its next requests "
-                    "go to a fresh worker",
-                    self.name,
-                )
+                why = "the files of %s, or the context asked of it, have changed"
+                why = "the worker of %s cannot be reached any more" if current.is_lost else why
+                _log.info(f"{why}; its next requests go to a fresh worker", self.name)
                 _ = self._retire(current, drain_s=math.inf)
             start = self._starting or self._begin(spec)
             start.callers.count += 1

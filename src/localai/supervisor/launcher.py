@@ -192,14 +192,9 @@ class LocalLauncher:
 
     async def launch(self, entry: BackendEntry, name: str) -> LocalProcess:
         """Start a worker process. It ends with this one, however that ends."""
-        if self._folder is None:
-            root = _root()
-            _remove_left_behind(root)
-            made = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=root)  # mode 0700
-            self._folder = Path(made)
-        socket = str(self._folder / f"{next(self._numbers)}.sock")
         place = self._place(entry)
         try:
+            socket = str(self._socket_folder() / f"{next(self._numbers)}.sock")
             process = await self._start(entry, place, socket)
         except OSError as error:
             message = f"The worker process for the model {name!r} could not be started: {error}."
@@ -208,6 +203,15 @@ class LocalLauncher:
             if place.mark >= 0:
                 os.close(place.mark)  # the worker has it, and nobody else
         return LocalProcess(process, socket, name, partial(self._tidy, socket, place))
+
+    def _socket_folder(self) -> Path:
+        """A private folder; a new one where what cleans the system's folder has taken it away."""
+        if self._folder is None or not self._folder.is_dir():
+            root = _root()
+            _remove_left_behind(root)
+            made = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=root)  # mode 0700
+            self._folder = Path(made)
+        return self._folder
 
     async def _start(
         self, entry: BackendEntry, place: _Place, socket: str

@@ -108,6 +108,7 @@ class Worker:
         self.started_s = time.monotonic()
         self.last_used_s = self.started_s
         self.is_stopping = False
+        self.is_lost = False  # nobody listens where it should, though it runs
         self.callers = Callers()
         self._leaves_at_s = math.inf
         self._launched = connection.launched
@@ -182,6 +183,8 @@ class Worker:
         """What a broken connection means: the worker has ended, before or after it saw the call."""
         await self._wait_briefly_for_end()
         if isinstance(error, NotReached):
+            nobody = isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError)
+            self.is_lost = self.is_lost or (nobody and not self.ended.is_set())
             return WorkerGone()
         cut_short = isinstance(error, CutShort) and self.is_stopping
         return WorkerGone() if cut_short and not has_begun else self._why_it_ended()
