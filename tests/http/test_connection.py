@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -60,6 +61,7 @@ class Hasty(Connection):
     """Waits no longer than a test does."""
 
     head_s = 0.2
+    unread_s = 0.5
 
 
 async def _never(_scope: object, _receive: object, _send: object) -> None:
@@ -85,3 +87,51 @@ def test_a_head_that_never_ends_is_given_up(beginning: bytes) -> None:
             return answer
 
     assert asyncio.run(test()) == b""
+
+
+def test_a_client_that_reads_nothing_is_cut_off_and_a_slow_one_is_not() -> None:
+    piece = b"x" * (1 << 16)
+    told: list[str] = []
+    cut = asyncio.Event()
+
+    async def talk(_scope: object, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        gone = asyncio.ensure_future(receive())
+        sent = 0
+        while not gone.done() and sent < 400:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            sent += 1
+        told.append("gone" if gone.done() else "read")
+        cut.set()
+        gone.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def ask(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        return reader, writer
+
+    async def test() -> None:
+        config = uvicorn.Config(talk, lifespan="off", log_config=None)  # type: ignore[arg-type]  # as uvicorn calls it
+        config.load()
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(
+            lambda: Hasty(config, ServerState(), {}), "127.0.0.1", 0
+        )
+        async with listening, asyncio.timeout(PATIENCE_S):
+            port = listening.sockets[0].getsockname()[1]
+            _, silent = await ask(port)
+            silent.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's can
+            await cut.wait()
+            silent.close()
+            reader, slow = await ask(port)
+            count = 0
+            while data := await reader.read(1 << 22):
+                count += len(data)
+                await asyncio.sleep(0.005)
+            slow.close()
+            assert count > 400 * len(piece)
+            assert told == ["gone", "read"]
+
+    asyncio.run(test())

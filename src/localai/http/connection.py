@@ -1,7 +1,7 @@
 """What uvicorn leaves open: how large the head of a request may be, and how long it may take.
 
-Without these limits anybody who can connect, key or not, could fill the memory with one header.
-And the head of an answer goes out together with its first piece: one packet, one wake-up.
+Without these limits anybody who can connect, key or not, could fill the memory with one header,
+and a client that asks and then reads nothing would keep its place at a model for ever. And the head of an answer goes out together with its first piece: one packet, one wake-up.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from localai.observe.log import logger
+
+_log = logger(__name__)
 _LARGEST_HEAD_BYTES = 128 * 1024
 _HEAD = b"HTTP/1.1 "
 _TOO_LARGE = (
@@ -50,13 +53,18 @@ class _Joining:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a client. A head that is too large or too slow ends it."""
+    """One connection of a client. A head that is too large or too slow ends it.
+
+    So does a reader that takes nothing for `unread_s` while there is more than the buffers hold.
+    """
 
     head_s: ClassVar[float] = 30.0
+    unread_s: ClassVar[float] = 300.0
     _heads = 0
     _is_in_head = False
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """A client connected; its first head is due."""
@@ -66,6 +74,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         self._stop_timer()
+        self._is_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -79,6 +88,17 @@ class Connection(HttpToolsProtocol):
         if self._head_bytes > _LARGEST_HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
+
+    def pause_writing(self) -> None:
+        """Nothing more fits until the client has read."""
+        super().pause_writing()
+        if self._unread_timer is None:
+            self._unread_timer = self.loop.call_later(self.unread_s, self._give_up)
+
+    def resume_writing(self) -> None:
+        """The client reads on."""
+        self._is_read()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         """The first byte of a head."""
@@ -101,6 +121,15 @@ class Connection(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _is_read(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _give_up(self) -> None:
+        _log.info("a client has read nothing of its answer for %g s; it is cut off", self.unread_s)
+        self.transport.abort()
 
     def _too_slow(self) -> None:
         self._head_timer = None
