@@ -117,7 +117,7 @@ class ModelEndpoints:
         is_off = self._action(request, "disable", "enable")
         spec, filename = await self._set(request, "disabled", is_on=is_off)
         if is_off:
-            await self._services.pool.unload(spec.name)
+            self._services.pool.retire(spec.name)
         said = "answers no requests now" if is_off else "answers requests"
         return _done(f"The model {spec.name!r} {said}.", filename)
 
