@@ -101,5 +101,10 @@ def test_a_crash_says_how(exit_code: int | None, how: str) -> None:
     assert how in errors.Crashed("m", exit_code=exit_code).message
 
 
+def test_a_worker_that_the_system_has_killed_hints_at_the_memory() -> None:
+    assert "memory runs out" in errors.Crashed("m", exit_code=-9).hint
+    assert "memory" not in errors.Crashed("m", exit_code=-11).hint
+
+
 def test_the_hint_of_a_long_prompt_counts_the_tokens_to_remove() -> None:
     assert "Remove 905 tokens" in errors.ContextTooLong(limit=4096, requested=5000).hint

@@ -417,6 +417,16 @@ def test_a_worker_that_dies_while_it_loads() -> None:
     assert launcher.is_closed
 
 
+def test_a_worker_that_the_system_kills_while_it_loads() -> None:
+    async def test(pool: Pool) -> None:
+        with pytest.raises(StartFailed) as caught:
+            await say(pool, spec())
+        assert "signal 9" in caught.value.message
+        assert "memory runs out" in caught.value.hint
+
+    with_pool(test, launcher=FakeLauncher(lambda: Absent(dies_with=-9)))
+
+
 def test_a_worker_that_never_listens() -> None:
     async def test(pool: Pool) -> None:
         with pytest.raises(TimedOut):

@@ -56,6 +56,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
+from localai.domain.exit_codes import hint_about, how_it_ended
+
 
 class LocalAIError(Exception):
     """The root: a sentence, a hint and the fields that made them."""
@@ -398,22 +400,14 @@ class Crashed(WorkerError):
     kind = "crashed"
 
     def __init__(self, model: str, *, exit_code: int | None = None, log_tail: str = "") -> None:
-        how = _how_it_died(exit_code)
+        how = f" ({how_it_ended(exit_code)})" if exit_code is not None else ""
         super().__init__(
             f"The worker of the model {model!r} died{how}.",
-            hint="The next request starts a fresh one.",
+            hint=f"{hint_about(exit_code)} The next request starts a fresh one.".strip(),
             model=model,
             exit_code=exit_code,
             log_tail=log_tail,
         )
-
-
-def _how_it_died(exit_code: int | None) -> str:
-    if exit_code is None:
-        return ""
-    if exit_code < 0:
-        return f" (signal {-exit_code})"
-    return f" (exit code {exit_code})"
 
 
 class EngineFailed(WorkerError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from localai.domain.batches import Batches, Take
 from localai.domain.errors import Crashed, LocalAIError, StartFailed, TimedOut
+from localai.domain.exit_codes import hint_about, how_it_ended
 from localai.observe.log import logger
 from localai.supervisor.fair_queue import FairQueue
 from localai.supervisor.worker_client import WorkerClient
@@ -308,8 +309,9 @@ async def _start_error(
         await asyncio.wait({ending}, timeout=_EXIT_WAIT_S)
     if ending.done():
         code = ending.result()
-        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return StartFailed(f"The worker of the model {order.model!r} died while it loaded ({how}).")
+        how = how_it_ended(code) or "nobody knows how"
+        message = f"The worker of the model {order.model!r} died while it loaded ({how})."
+        return StartFailed(message, hint=hint_about(code))
     if loading.done():
         return StartFailed(
             f"The worker of the model {order.model!r} failed to answer: {loading.exception()}"
