@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from localai.domain.generation import Sampling
 
 _NO_FORM = ("mirostat", "dry_multiplier", "xtc_probability")  # samplers that only llama.cpp has
+_MOSTLY_ENOUGH = (256, 4096)  # tokens that make up the share of top_p in most places of a text
 _LOOK_BACK = 64  # tokens that repeat_penalty sees, as in llama.cpp
 
 
@@ -92,26 +93,38 @@ class Chooser:
                 scores[token_id] -= presence + frequency * count
 
     def _draw(self, scores: torch.Tensor) -> int:
+        """A token id by chance. Sorting a whole vocabulary takes longer than a GPU needs for a token."""
         sampling = self._sampling
+        token_ids: torch.Tensor | None = None  # of the scores that are left; None while all are
         if sampling.top_k and 0 < sampling.top_k < len(scores):
-            scores[scores < torch.topk(scores, sampling.top_k).values[-1]] = -math.inf
+            scores, token_ids = torch.topk(scores, sampling.top_k)
         if sampling.typical_p is not None and 0 < sampling.typical_p < 1:
             _keep_typical(scores, sampling.typical_p)
         if sampling.top_p is not None and sampling.top_p < 1:
-            _keep_top(scores, sampling.top_p)
+            scores, places = _top(scores, sampling.top_p)
+            token_ids = places if token_ids is None else token_ids[places]
         if sampling.min_p:
-            probabilities = scores.softmax(-1)
-            scores[probabilities < sampling.min_p * probabilities.max()] = -math.inf
-        probabilities = (scores / self._temperature).softmax(-1)
-        return int(torch.multinomial(probabilities, 1, generator=self._generator))
+            scores = scores.masked_fill(scores < scores.max() + math.log(sampling.min_p), -math.inf)
+        sums = (scores.double() / self._temperature).softmax(-1).cumsum(-1)
+        drawn = torch.rand(1, generator=self._generator, dtype=sums.dtype) * sums[-1]
+        place = int(torch.searchsorted(sums, drawn, right=True))  # never one of probability zero
+        return place if token_ids is None else int(token_ids[place])
 
 
-def _keep_top(scores: torch.Tensor, share: float) -> None:
-    """Keep the most likely tokens that make up `share`. Source: arXiv:1904.09751."""
-    ordered, order = scores.sort(descending=True)
-    before = ordered.softmax(-1).cumsum(-1).roll(1)
-    before[0] = 0.0
-    scores[order[before >= max(share, 1e-9)]] = -math.inf
+def _top(scores: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The most likely tokens that make up `share`: their scores and places, the likeliest first.
+
+    Source: arXiv:1904.09751.
+    """
+    total = scores.logsumexp(-1)
+    for few in (*_MOSTLY_ENOUGH, len(scores)):
+        best, places = torch.topk(scores, min(few, len(scores)))
+        sums = (best - total).exp().cumsum(-1)
+        if sums[-1] >= share:
+            break
+    kept = sums.roll(1) < max(share, 1e-9)
+    kept[0] = True
+    return best[kept], places[kept]
 
 
 def _keep_typical(scores: torch.Tensor, share: float) -> None:
