@@ -216,3 +216,28 @@ def test_every_call_gets_its_own_results_in_order(
         await batcher.close()
 
     run(test())
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch calls it."""
+
+
+def test_what_a_gpu_has_no_room_for_is_computed_in_halves() -> None:
+    sizes: list[int] = []
+
+    def work(words: list[str]) -> list[str]:
+        sizes.append(len(words))
+        if len(words) > 3 or "huge" in words:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return [word * 2 for word in words]
+
+    async def test() -> None:
+        batcher = Batcher(work, limit=100)
+        words = list("abcdefgh")
+        assert await batcher.submit(words, size=len) == [word * 2 for word in words]
+        assert sizes == [8, 4, 2, 2, 4, 2, 2]
+        with pytest.raises(OutOfMemoryError):
+            await batcher.submit(["a", "huge"], size=len)
+        assert await batcher.submit(["b"], size=len) == ["bb"]
+
+    run(test())

@@ -37,10 +37,10 @@ class _OverUnix(http.client.HTTPConnection):
 class LoneWorker:
     """One worker process, spoken to in plain HTTP."""
 
-    def __init__(self, listen: str, *, token: str = "") -> None:
+    def __init__(self, listen: str, *, token: str = "", module: str = ECHO) -> None:
         self.listen = listen
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "localai.worker", ECHO, "--listen", listen],
+            [sys.executable, "-m", "localai.worker", module, "--listen", listen],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=clean_environment(**({"LOCALAI_WORKER_TOKEN": token} if token else {})),
         )  # fmt: skip
@@ -239,3 +239,57 @@ def memory_of(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
     except FileNotFoundError:
         pytest.skip("this system has no /proc")
+
+
+LOSES_ITS_DEVICE = """
+from localai.wire.messages import ModelFacts
+
+
+class AcceleratorError(RuntimeError):  # as PyTorch calls it
+    pass
+
+
+class OutOfMemoryError(RuntimeError):
+    pass
+
+
+class Backend:
+    facts = ModelFacts(device="a GPU")
+
+    @classmethod
+    async def load(cls, request):
+        return cls()
+
+    async def close(self):
+        pass
+
+    async def embed(self, request):
+        if request.inputs == ("too much",):
+            raise OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.89 GiB "
+                "of which 512.00 MiB is free. Process 7 has 15.39 GiB memory in use. Of the allocated ..."
+            )
+        raise AcceleratorError("CUDA error: device-side assert triggered\\nCUDA kernel errors might ...")
+"""
+
+
+def test_a_worker_outlives_a_full_gpu_and_not_a_lost_one(tmp_path: Path) -> None:
+    backend = tmp_path / "lossy.py"
+    backend.write_text(LOSES_ITS_DEVICE)
+    with tempfile.TemporaryDirectory(prefix="lt-", dir="/tmp") as folder:
+        worker = LoneWorker(f"unix:{folder}/w.sock", module=f"file:{backend}")
+        assert worker.load()[0] == 200
+        status, body = worker.ask("POST", "/task/embed", {"inputs": ["too much"]})
+        error = json.loads(body)
+        assert (status, error["kind"]) == (422, "out_of_memory")
+        assert "2.15 GB" in error["message"]
+        assert "0.54 GB are free" in error["message"]
+        assert (error["fields"]["needed_bytes"], error["fields"]["free_bytes"]) == (
+            2 << 30,
+            1 << 29,
+        )
+        assert worker.health()["state"] == "ready"
+        status, body = worker.ask("POST", "/task/embed", {"inputs": ["x"]})
+        assert (status, json.loads(body)["kind"]) == (422, "engine_failed")
+        assert worker.process.wait(PATIENCE_S) != 0
+        worker.stop()

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from localai.worker.device_errors import out_of_memory
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -51,8 +53,9 @@ class Batcher(Generic[Item, Result]):
 
     `work` is blocking, runs in a thread of its own, `lanes` batches at a time, and gives one result per item.
     `divide` is called in that thread before, with the number of batches that share the machine. A batch holds items of one group and at most `limit` in all, where each counts as the largest of them
-    (padding makes them so); an item over the limit goes alone. Calls take turns, so that a small one
-    beside a large one is answered soon.
+    (padding makes them so); an item over the limit goes alone. A batch for which a GPU has too little
+    memory is tried again in halves. Calls take turns, so that a small one beside a large one is
+    answered soon.
     """
 
     def __init__(
@@ -122,12 +125,13 @@ class Batcher(Generic[Item, Result]):
         try:
             results = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except Exception as error:
-            calls = list(dict.fromkeys(piece.call for piece in batch))
-            if len(calls) > 1:  # whose fault it is shows when each is alone
-                for call in calls:
-                    await self._work_on([piece for piece in batch if piece.call is call], crowd)
+            parts = _smaller(batch, error)
+            if len(parts) < 2:  # noqa: PLR2004 - nothing to try
+                self._fail(batch[0].call, error)
                 return
-            self._fail(calls[0], error)
+            error.__traceback__ = None  # its frames hold the memory of what was computed
+            for part in parts:
+                await self._work_on(part, crowd)
             return
         for piece, result in zip(batch, results, strict=True):
             call = piece.call
@@ -185,6 +189,17 @@ class Batcher(Generic[Item, Result]):
         if call in self._turns:
             self._turns.remove(call)
             self._waiting = [piece for piece in self._waiting if piece.call is not call]
+
+
+def _smaller(batch: _Batch[Item, Result], error: Exception) -> list[_Batch[Item, Result]]:
+    """What to try when `batch` failed: each call alone, which shows whose fault it is, or halves of one."""
+    calls = list(dict.fromkeys(piece.call for piece in batch))
+    if len(calls) > 1:
+        return [[piece for piece in batch if piece.call is call] for call in calls]
+    half = len(batch) // 2
+    if half and out_of_memory(error, "A batch"):
+        return [batch[:half], batch[half:]]
+    return [batch]
 
 
 def _rank(piece: _Piece[Item, Result]) -> tuple[str, int]:

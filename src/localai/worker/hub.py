@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from localai.domain.errors import ModelFileInvalid, StartFailed
+from localai.worker.device_errors import out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,12 +158,18 @@ def _meant(found: list[Path]) -> str:
 
 @contextmanager
 def failing_as(what: str) -> Iterator[None]:
-    """Turn what a library raises over a folder into StartFailed; `what` names library and folder."""
+    """Turn what a library raises over a folder into StartFailed; `what` names library and folder.
+
+    Raises OutOfMemory where the GPU has no room for the weights.
+    """
     from safetensors import SafetensorError
 
     try:
         yield
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        known = out_of_memory(error, what)
+        if known is not None:
+            raise known from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise StartFailed(
             f"{what}: {lines[0] if lines else type(error).__name__}",

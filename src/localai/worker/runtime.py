@@ -11,6 +11,7 @@ import hmac
 import importlib
 import importlib.util
 import logging
+import os
 import signal
 import sys
 from contextlib import aclosing
@@ -34,6 +35,7 @@ from localai.domain.tasks import Task
 from localai.wire import codec
 from localai.wire.messages import GenerateCall, Health, LoadRequest
 from localai.worker import audio_calls
+from localai.worker.device_errors import is_lost, out_of_memory
 from localai.worker.http_requests import Refused, Request
 from localai.worker.http_server import Exchange, HttpServer
 from localai.worker.interfaces import PROTOCOLS, TextGenerator
@@ -49,6 +51,8 @@ _log = logging.getLogger("localai.worker")
 _JSON = "application/json"
 _NDJSON = "application/x-ndjson"
 _SHUTDOWN_S = 2.0
+_LAST_WORDS_S = 0.5  # for the errors of calls that end with a lost device
+_LOST_DEVICE = 70  # EX_SOFTWARE
 _FAILED = 422
 _FILE = "file:"  # before the path of a backend that is no module of this package
 _METHODS = {"/health": "GET", "/load": "POST", "/generate": "POST"}
@@ -128,7 +132,9 @@ class Worker:
             return self._load_failed(error)
         except Exception as error:
             _log.exception("loading failed")
-            return self._load_failed(StartFailed(f"The engine failed to load the model: {error}"))
+            what = "The engine failed to load the model"
+            known = out_of_memory(error, what)
+            return self._load_failed(known or StartFailed(f"{what}: {error}"))
         if isinstance(self._backend, TextGenerator):
             self._generator = self._backend
         self._state = "ready"
@@ -217,10 +223,17 @@ def _send(sender: Sender, batch: Sequence[Event]) -> Awaitable[None] | None:
     return sender.send(codec.encode_events(batch))
 
 
-def _unexpected(error: Exception) -> EngineFailed:
-    """What an engine raised in a call, logged, as the caller is told."""
+def _unexpected(error: Exception) -> LocalAIError:
+    """What an engine raised in a call, logged, as the caller is told.
+
+    A worker whose device is lost ends when its callers know: the next request gets a new one.
+    """
     _log.error("the call failed", exc_info=error)
-    return EngineFailed(f"The engine failed: {type(error).__name__}: {error}")
+    if is_lost(error):
+        _log.error("the device answers no more calls of this process, which ends")
+        asyncio.get_running_loop().call_later(_LAST_WORDS_S, os._exit, _LOST_DEVICE)
+    known = out_of_memory(error, "The engine failed")
+    return known or EngineFailed(f"The engine failed: {type(error).__name__}: {error}")
 
 
 def _fail(sender: Sender, error: LocalAIError) -> None:
