@@ -80,21 +80,23 @@ class Encoder:
             max_length=self._tokens.limit,
             return_tensors="pt",
         )
-        mask = features["attention_mask"]
         given = {name: tensor.to(self._model.device) for name, tensor in features.items()}
         with torch.inference_mode():
-            states = torch.as_tensor(self._model(**given).last_hidden_state).float().cpu()
+            states = torch.as_tensor(self._model(**given).last_hidden_state).float()
+            mask = given["attention_mask"].to(states.device)
             vectors = torch.nn.functional.normalize(self._pooled(states, mask), p=2, dim=1)
-        rows = vectors.numpy().astype("<f4")
-        counts = mask.sum(dim=1).tolist()
+        rows = vectors.cpu().numpy().astype("<f4")
+        counts = features["attention_mask"].sum(dim=1).tolist()
         return [(row.tobytes(), count) for row, count in zip(rows, counts, strict=True)]
 
     def _pooled(self, states: Any, mask: Any) -> Any:
         """Vectors of shape (texts, width) from states of shape (texts, tokens, width)."""
+        import torch
+
         if self._pooling == "cls":
             return states[:, 0]
         if self._pooling == "lasttoken":
-            return states[range(len(states)), mask.sum(dim=1) - 1]
+            return states[torch.arange(len(states), device=states.device), mask.sum(dim=1) - 1]
         weights = mask.unsqueeze(-1).float()
         return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
 
