@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from localai.cli import main
+from localai.hardware import gpus
 from tests.gallery.localai_gallery import write_gallery
 from tests.gguf_maker import make_scripted
 from tests.live import echo_yaml, write_models
@@ -161,3 +162,5 @@ def test_system_says_what_a_report_needs(cli: Cli, capsys: pytest.CaptureFixture
     shown = capsys.readouterr().out
     assert "llama-cpp (with the server)" in shown
     assert report["version"] in shown
+    assert [one["name"] for one in report["gpus"]] == [card.name for card in gpus()]
+    assert shown.count("\nGPU ") == len(report["gpus"])

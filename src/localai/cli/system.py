@@ -41,6 +41,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("processor", f"{report['processor']}, {report['cores']} cores may be used"),
         ("memory", f"{_gb(report['available_memory_bytes'])} of {_gb(report['memory_bytes'])} free"),
         ("accelerators", found or "none found"),
+        *(("GPU", f"{one['name']}, {_gb(one['free_bytes'])} of {_gb(one['memory_bytes'])} free") for one in report["gpus"]),
         ("packages", packages),
         *(("engine", _engine(one)) for one in report["engines"]),
         ("models", f"{report['models']} in {report['models_path']}, {_gb(report['models_disk_free_bytes'])} free there"),

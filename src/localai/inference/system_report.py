@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from localai.catalog.defaults import DEFAULT_BACKEND
 from localai.domain.errors import LocalAIError
-from localai.hardware import accelerators, probe
+from localai.hardware import accelerators, gpus, probe
 from localai.version import __version__
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ def system_report(
         "memory_bytes": hardware.memory_bytes,
         "available_memory_bytes": hardware.available_bytes,
         "accelerators": [{"variant": one.variant, "why": one.why} for one in accelerators()],
+        "gpus": [
+            {"name": one.name, "memory_bytes": one.memory_bytes, "free_bytes": one.free_bytes}
+            for one in gpus()
+        ],
         "models_path": str(models_path.absolute()),
         "models_disk_free_bytes": _free_bytes(models_path),
         "models": len(catalog.specs),

@@ -86,6 +86,14 @@ class SystemAccelerator(msgspec.Struct, kw_only=True):
     why: str
 
 
+class SystemGpu(msgspec.Struct, kw_only=True):
+    """A GPU and its memory, in bytes, as the driver tells."""
+
+    name: str
+    memory_bytes: int
+    free_bytes: int
+
+
 class SystemEnvironment(msgspec.Struct, kw_only=True):
     """One installed build of an engine, with its packages and their versions."""
 
@@ -128,6 +136,7 @@ class SystemReport(msgspec.Struct, kw_only=True):
     memory_bytes: int
     available_memory_bytes: int
     accelerators: list[SystemAccelerator]
+    gpus: list[SystemGpu]
     models_path: str
     models_disk_free_bytes: int
     models: int
