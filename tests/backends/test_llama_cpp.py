@@ -410,3 +410,15 @@ def test_a_prompt_that_is_too_long_is_the_callers(weights: Path) -> None:
             assert last.error.fields["requested"] == 1000
 
     run(test())
+
+
+def test_where_a_model_computes_is_told() -> None:
+    kinds = llama_cpp.x.ggml_backend_dev_type
+    cpu = {"name": "CPU", "description": "a processor", "type": kinds.GGML_BACKEND_DEVICE_TYPE_CPU}
+    card = {"name": "CUDA0", "description": "a card", "type": kinds.GGML_BACKEND_DEVICE_TYPE_GPU}
+    tell = llama_cpp.device_sentence
+    assert tell([cpu], -1) == "CPU, because this build of llama.cpp found no other device"
+    assert tell([card, cpu], -1) == tell([card, cpu], 7) == "CUDA0 (a card)"
+    assert (
+        tell([card, cpu], 0) == "CPU, because the model file keeps all layers from CUDA0 (a card)"
+    )

@@ -6,7 +6,7 @@ and wants a random key; `worker.llama_server` speaks to it, as it would to a for
 
 Context   `context_size` tokens for each of `parallel` slots, out of one pool of their product, so
           that no request can take the room another was promised.
-Devices   what the installed build has; the wheel from PyPI computes on the CPU.
+Devices   what the installed build has; the wheel from PyPI computes on the CPU (docs/howto/gpu.md).
 """
 
 from __future__ import annotations
@@ -435,14 +435,13 @@ def _load_mode(*, mmap: object, mlock: object) -> Any:
     return modes.LLAMA_LOAD_MODE_MMAP if mapped else modes.LLAMA_LOAD_MODE_NONE
 
 
-def _device_sentence() -> str:
-    """Where the model computes, and why."""
+def device_sentence(devices: Sequence[Mapping[str, Any]], gpu_layers: int) -> str:
+    """Where a model with so many layers on GPUs (below 0: llama.cpp decides) computes, and why."""
     cpu = x.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU
-    names = [
-        f"{device['name']} ({device['description']})"
-        for device in x.get_device_info()
-        if device["type"] != cpu
-    ]
+    others = [device for device in devices if device["type"] != cpu]
+    names = [f"{device['name']} ({device['description']})" for device in others]
+    if names and not gpu_layers:
+        return f"CPU, because the model file keeps all layers from {', '.join(names)}"
     return ", ".join(names) or "CPU, because this build of llama.cpp found no other device"
 
 
@@ -480,7 +479,7 @@ class Backend(LlamaServerTasks):
         facts = ModelFacts(
             context_size=properties["default_generation_settings"]["n_ctx"],
             slots=params.n_parallel,
-            device=_device_sentence(),
+            device=device_sentence(x.get_device_info(), params.n_gpu_layers),
             has_chat_template=bool(properties.get("chat_template")),
             load_ms=(time.monotonic() - began) * 1000,
             fingerprint=f"llama.cpp-{x.__version__}",
