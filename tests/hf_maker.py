@@ -48,12 +48,20 @@ def make_scripted_hf(
 
 
 def make_tiny_hf(
-    folder: Path, *, template: str | None = CHATML, context_length: int = 2048, seed: int = 0
+    folder: Path,
+    *,
+    template: str | None = CHATML,
+    context_length: int = 2048,
+    seed: int = 0,
+    size: int = _FIRST + 1,
 ) -> Path:
-    """A llama with random weights: it answers noise, the same noise for the same seed."""
+    """A llama with random weights: it answers noise, the same noise for the same seed.
+
+    With a smaller `size` it has no weights for the last tokens of its own tokenizer.
+    """
     random = np.random.default_rng(seed)
-    size = _FIRST + 1
     config = _llama(size, width=64, heads=4, layers=2, inner=128, context_length=context_length)
+    config["pad_token_id"] = min(256, size - 1)
     shapes: dict[str, tuple[int, ...]] = {
         "model.embed_tokens.weight": (size, 64),
         "model.norm.weight": (64,),

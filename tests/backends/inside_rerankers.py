@@ -109,7 +109,7 @@ async def main(models: dict[str, Any]) -> dict[str, Any]:
         ("type", (), {"type": "rankgpt"}),
         ("colbert", (), {"type": "colbert"}),
         ("unknown", ("truncat:true",), {}),
-        ("cuda", (), {"cuda": True}),
+        ("cuda", (), {"main_gpu": "cuda.99"}),
     ):
         found["broken"][name] = await tried(load(ranker, *options, **settings))
     return found

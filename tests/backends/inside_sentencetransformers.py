@@ -125,7 +125,7 @@ async def with_options(path: str) -> dict[str, Any]:
         ("type", [], {"type": "Llama"}),
         ("dtype", [], {"dtype": "int3"}),
         ("unknown", ["truncat:true"], {}),
-        ("cuda", [], {"cuda": True}),
+        ("cuda", [], {"main_gpu": "cuda.99"}),
     ):
         found[name] = await tried(load(path, *options, **settings))
     longer = await load(path, "max_seq_length:40")

@@ -14,7 +14,7 @@ from localai.engines.manifest import Manifest
 from tests.backends import inside_sentencetransformers as inside
 from tests.bert_maker import make_bert_folder
 from tests.bert_onnx import export_bert
-from tests.engines.installed import MINILM, results_of, skip_without_minilm
+from tests.engines.installed import MINILM, device_of, results_of, skip_without_minilm
 from tests.gguf_maker import make_tiny_llama
 from tests.hf_maker import make_tiny_hf
 from tests.live import PATIENCE_S
@@ -166,7 +166,7 @@ def test_options(found: dict[str, Any]) -> None:
         ("type", "SentenceTransformer and CrossEncoder"),
         ("dtype", "float32"),
         ("unknown", "'truncate'"),
-        ("cuda", "no CUDA device"),
+        ("cuda", "CUDA device"),
     ],
 )
 def test_wrong_options_are_told(found: dict[str, Any], name: str, words: str) -> None:
@@ -176,7 +176,7 @@ def test_wrong_options_are_told(found: dict[str, Any], name: str, words: str) ->
 
 
 def test_the_device_is_told(found: dict[str, Any]) -> None:
-    assert found["tiny"]["device"] == "CPU, because no CUDA device was found"
+    assert found["tiny"]["device"] == device_of("sentencetransformers")
 
 
 def test_ranks_are_the_librarys_own(found: dict[str, Any]) -> None:

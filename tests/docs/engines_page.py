@@ -30,6 +30,7 @@ _HARDWARE = {
     "vulkan": "a GPU with Vulkan",
     "metal": "a Mac",
 }
+_BY_HAND = {"transformers", "sentencetransformers", "rerankers"}  # on one NVIDIA card
 _ELSEWHERE = {"huggingface": "every task, against a server of the tests that plays the API"}
 
 
@@ -84,7 +85,10 @@ def _ran(entry: BackendEntry, variant: Variant | None, run: frozenset[str]) -> s
         return "every task, on a processor"
     if variant.name == "cpu":
         return "nothing: it is not installed there"
-    return f"nothing: it needs {_HARDWARE[variant.name]}; versions and hashes are pinned"
+    tried = ""
+    if variant.name == "cuda13" and entry.name in _BY_HAND:
+        tried = "; [tried by hand](../howto/gpu.md#what-was-tried)"
+    return f"nothing: it needs {_HARDWARE[variant.name]}; versions and hashes are pinned{tried}"
 
 
 def _size(size_bytes: int) -> str:

@@ -28,6 +28,12 @@ def stock() -> Stock:
     return Stock(FOLDER, {})
 
 
+def device_of(backend: str) -> str:
+    """Where an engine over PyTorch says that it computes, when a model file says nothing of it."""
+    card = stock().gpu(backend)
+    return f"cuda, {card.name}" if card else "CPU, because no CUDA device was found"
+
+
 def skip_without(entry: BackendEntry) -> None:
     """Skip a test, with the reason, when its engine is not installed."""
     if not entry.is_bundled and ENVIRONMENTS.find(entry) is None:

@@ -73,8 +73,9 @@ def _cuda(torch: Any, name: str) -> TorchDevice:
     number = name.partition(":")[2]
     count = torch.cuda.device_count()
     if number and not (number.isdecimal() and int(number) < count):
+        there = " or ".join(f"cuda.{one}" for one in range(count))
         raise StartFailed(
-            f"The model file asks for the device {name!r}; this machine has {count} CUDA devices.",
-            hint=f"Use `main_gpu: cuda.0` to `cuda.{count - 1}`.",
+            f"The model file asks for the device {name!r}; this machine has {count} CUDA device{'s' * (count > 1)}.",
+            hint=f"Use `main_gpu: {there}`.",
         )
     return TorchDevice(name, f"{name}, {torch.cuda.get_device_name(int(number or 0))}")
