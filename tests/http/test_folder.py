@@ -203,6 +203,23 @@ def test_the_demonstration_leaves_for_an_own_model(
     assert said(server, STARTER, "so") == "so"
 
 
+def test_pipes_in_the_folder_are_no_models(tmp_path: Path, start_server: StartServer) -> None:
+    """Whoever opens one waits for a writer, and a server has none to wait for."""
+    folder = write_models(
+        tmp_path / "models",
+        {"a.yaml": echo_yaml("a"), "named.yaml": "name: named\nparameters: {model: pipe.gguf}\n"},
+    )
+    (folder / "inner").mkdir()
+    for name in ("pipe.yaml", "pipe.gguf", "pipe.bin", "pipe.onnx", "a.tmpl", "inner/config.json"):
+        os.mkfifo(folder / name)
+    server = start_server(folder)
+    assert names(server) == ["a", "named"]
+    assert said(server, "a", "so") == "so"
+    refused = server.say("named", "Hi")
+    assert refused.status >= 400
+    assert "pipe.gguf" in refused.error["message"]
+
+
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in ("file", "not/there"):

@@ -37,7 +37,9 @@ LOOSE: Final = frozenset(
 def kinds_of(path: Path) -> tuple[str, ...]:
     """The kinds that `path` can be used as, the most telling first; empty when it tells nothing."""
     with suppress(OSError):
-        return tuple(_folder(path) if path.is_dir() else _file(path))
+        if path.is_dir():
+            return tuple(_folder(path))
+        return tuple(_file(path)) if path.is_file() else ()  # never a pipe, which has no end
     return ()
 
 
@@ -83,7 +85,7 @@ def _folder(path: Path) -> list[str]:
 
 def _json(path: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError, RecursionError):
-        if path.stat().st_size <= _LARGEST_JSON_BYTES:
+        if path.is_file() and path.stat().st_size <= _LARGEST_JSON_BYTES:
             value = json.loads(path.read_bytes())
             return value if isinstance(value, dict) else {}
     return {}

@@ -381,7 +381,7 @@ def _list_into(folder: str, depth: int, found: dict[str, dict[str, Stamp]], seen
                     inside.append(_stamp_of(entry))
                 if suffix in found and (depth == 0 or suffix not in TOP_ONLY):
                     _add_file(entry, found[suffix])
-                elif name in FOLDER_MARKS and depth:
+                elif name in FOLDER_MARKS and depth and entry.is_file():
                     marks.append(_stamp_of(entry))
                 elif depth < DEEPEST and entry.is_dir() and entry.stat().st_ino not in seen:
                     seen.add(entry.stat().st_ino)  # a link may lead back to where we came from
@@ -397,7 +397,7 @@ def _joined(stamps: list[Stamp]) -> Stamp:
 
 
 def _add_file(entry: os.DirEntry[str], files: dict[str, Stamp]) -> None:
-    if not entry.is_dir():
+    if entry.is_file():  # nothing else ends when it is read: a pipe would hold the server up
         files[entry.path] = _stamp_of(entry)
 
 

@@ -364,7 +364,9 @@ def _how_unknown(kind: int) -> str:
 
 
 def magic_of(path: Path, length: int = 64) -> bytes:
-    """Give the first bytes of a file; nothing where it cannot be read."""
-    with suppress(OSError), path.open("rb") as file:
-        return file.read(length)
+    """Give the first bytes of a file; nothing where it cannot be read, or is a pipe or the like."""
+    with suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(length)
     return b""
