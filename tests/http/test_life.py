@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import tempfile
@@ -174,6 +176,20 @@ def test_what_to_try_is_what_the_models_do(tmp_path: Path, start_server: StartSe
     write_models(folder, {"talk.yaml": "name: talk\nbackend: echo\n"})
     other = start_server(folder)
     wait_until(lambda: '"model": "talk", "messages"' in other.log, "the example")
+
+
+def test_more_clients_than_a_shell_allows_files(tmp_path: Path, start_server: StartServer) -> None:
+    folder = write_models(tmp_path / "models", {"a.yaml": echo_yaml("a")})
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))  # the server's, too
+    try:
+        server = start_server(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.ExitStack() as clients:
+        for _ in range(300):
+            clients.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        assert server.say("a", "so").status == 200
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import socket
 import sys
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from localai.settings import ServerSettings
 
 _BACKLOG = 2048
+_OPEN_FILES = 65_536  # each connection is one
 _SHOWN_MODELS = 10
 _FIND = "local-ai models search WORD finds them, local-ai run NAME gets one"
 
@@ -67,6 +69,7 @@ def command(
         _answer(settings, names, prompt, yes=yes)
         return
     wanted = _wanted(names, settings, sources)
+    _allow_many_files()
     listener = _listen(settings)  # before anything slow: a used port is the most common mistake
     with _to_stay():
         from localai.assemble import build_services
@@ -145,6 +148,15 @@ def _answer(settings: ServerSettings, models: tuple[str, ...], prompt: str, *, y
     if len(models) > 1:
         raise click.UsageError("--prompt is answered by one model; name one.")
     talk(settings, models[0] if models else "", prompt, yes=yes)
+
+
+def _allow_many_files() -> None:
+    """Have as many connections as the system lets this user have, not the few a shell begins with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # a system may have a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(settings: ServerSettings) -> socket.socket:
