@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -404,6 +405,7 @@ def test_what_a_killed_server_left_running_is_ended(tmp_path: Path) -> None:
         assert texts(await store.history("resp_2", ME)) == ["i2"]
 
     run(use, path)
+    assert list((tmp_path / "servers").iterdir()) == [], "the dead one's file is gone, too"
     assert min(asked) == ("resp_1", 0)
     assert max(asked)[1] >= 20
 
@@ -454,6 +456,23 @@ def test_what_a_living_server_works_on_is_left_to_it(tmp_path: Path) -> None:
 
     run(use, path)
     assert list((tmp_path / "servers").iterdir()) == []
+
+
+def test_what_dead_servers_left_of_themselves_goes(tmp_path: Path) -> None:
+    """Also that of one that was working on nothing."""
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    for name in ("dead", "old.new", "young.new"):
+        (folder / name).touch()
+    os.utime(folder / "old.new", (1.0, 1.0))
+
+    async def use(store: ResponseStore) -> None:
+        await store.add(row(1), ())
+        assert {path.name for path in folder.iterdir()} > {"young.new"}
+        assert not {"dead", "old.new"} & {path.name for path in folder.iterdir()}
+
+    run(use, tmp_path / "state.db")
+    assert [path.name for path in folder.iterdir()] == ["young.new"]
 
 
 def test_jobs_are_taken_over_from_dead_servers_only(tmp_path: Path) -> None:

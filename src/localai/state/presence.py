@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 import uuid
 from pathlib import Path
 
 _NEW = ".new"
+_YOUNG_S = 60.0
 
 
 class Presence:
@@ -27,16 +29,26 @@ class Presence:
         self._descriptor = -1
 
     def enter(self) -> None:
-        """Be seen to live; at once, so that nobody finds the file without its lock."""
+        """Be seen to live; at once, so that nobody finds the file without its lock.
+
+        What dead servers have left is removed.
+        """
         if self._folder is None or self._descriptor >= 0:
             return
         path = self._folder / self.server_id
         new = path.with_suffix(_NEW)
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for other in self._folder.iterdir():
+                if other.suffix != _NEW or time.time() - other.stat().st_mtime > _YOUNG_S:
+                    self.is_alive(other.name)
             self._descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            new.rename(path)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                new.unlink()
+            else:
+                new.rename(path)
 
     def is_alive(self, server_id: str) -> bool:
         """Whether a server still runs; what a dead one left of itself is removed."""
