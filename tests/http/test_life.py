@@ -73,7 +73,8 @@ def test_a_signal_ends_it_well(tmp_path: Path, short_path: Path, number: int) ->
 
 
 def test_a_short_answer_is_finished_first(tmp_path: Path) -> None:
-    with LiveServer(folder_of(tmp_path)) as server, server.open_stream(PATH, body("short")) as held:
+    patient = LiveServer(folder_of(tmp_path), "--shutdown-timeout", "60s")
+    with patient as server, server.open_stream(PATH, body("short")) as held:
         data = read_until(held, b'"content":"one"')
         server.process.send_signal(signal.SIGTERM)
         data += read_until(held, b"data: [DONE]")
