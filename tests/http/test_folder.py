@@ -134,7 +134,7 @@ def test_workers_of_models_that_are_gone_end_by_themselves(
     workers = {}
     for name in (*listed, "words", "loose"):
         assert said(server, name)
-        workers[name] = server.workers(name)[-1]
+        workers[name] = wait_until(lambda one=name: server.workers(one), "the line about it")[-1]
     (folder / "deleted.yaml").unlink()
     (folder / "renamed.yaml").write_text(echo_yaml("new-name"))
     (folder / "off.yaml").write_text(echo_yaml("off") + "disabled: true\n")
@@ -163,11 +163,12 @@ def test_a_change_that_concerns_no_worker_leaves_it_as_it_is(
         "the other",
     )
     assert said(server, "words") == "one "
+    wait_until(lambda: server.workers("words"), "the line about it")
     assert len(set(server.workers("words"))) == 1
     assert is_alive(server.workers("words")[-1])
     (folder / "words.yaml").write_text(GGUF.replace("512", "256"))
     wait_until(lambda: said(server, "words") == "one two three", "the smaller context")
-    assert len(set(server.workers("words"))) == 2
+    wait_until(lambda: len(set(server.workers("words"))) == 2, "the line about it")
 
 
 def test_a_running_answer_is_finished_though_its_model_is_gone(
