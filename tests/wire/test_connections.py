@@ -403,3 +403,27 @@ def test_the_next_connection_is_opened_ahead(unix: bool) -> None:  # noqa: FBT00
         assert await ask(client) == (200, b"hello")
 
     with_server(answering(LENGTH), test, unix=unix, reopens=True)
+
+
+def test_who_hangs_up_early_has_the_next_connection_ready() -> None:
+    """One, however many were hung up."""
+
+    async def script(line: Line) -> None:
+        if await line.request():
+            await line.say(CHUNKED + chunk(b"one"))
+            await line.hung_up()
+
+    async def test(server: Scripted, client: HttpClient) -> None:
+        answers = [await client.post("/", b"") for _ in range(20)]
+        for answer in answers:
+            answer.close()
+        async with asyncio.timeout(5):
+            while len(server.lines) == 20:  # noqa: ASYNC110 - the other side cannot tell
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)
+        assert len(server.lines) == 21
+        async with await client.post("/", b"") as answer:
+            assert await answer.piece() == b"one"
+        assert len(server.lines) in {21, 22}
+
+    with_server(script, test, reopens=True)

@@ -39,7 +39,7 @@ class WorkerClient:
 
     def __init__(self, endpoint: Endpoint) -> None:
         address = f"unix:{endpoint.socket}" if endpoint.socket else endpoint.url
-        self._http = HttpClient(address, token=endpoint.token)
+        self._http = HttpClient(address, token=endpoint.token, reopens=True)
 
     async def close(self) -> None:
         """Close all connections; running calls end."""
@@ -79,8 +79,12 @@ class WorkerClient:
 
         async def deliver(take: Take[AudioEvent]) -> None:
             path = f"/audio/{audio_task(request).value}"
-            asked = self._http.post_pieces(path, _audio_body(request, source))
-            await _follow(asked, _reader(decode_audio_event, take))
+            read = _reader(decode_audio_event, take)
+            if source is None:
+                asked = self._http.post(path, encode_audio_request(request), read)
+            else:
+                asked = self._http.post_pieces(path, _audio_body(request, source))
+            await _follow(asked, read)
 
         return Batches(deliver)
 
@@ -143,11 +147,10 @@ async def _check_status(answer: Answer) -> None:
         raise StreamRuleBroken(message)
 
 
-async def _audio_body(request: AudioRequest, source: AudioSource | None) -> AsyncIterator[bytes]:
+async def _audio_body(request: AudioRequest, source: AudioSource) -> AsyncIterator[bytes]:
     yield encode_audio_request(request)
-    if source is not None:
-        async for piece in source.read():
-            yield piece
+    async for piece in source.read():
+        yield piece
 
 
 def _read(body: bytes, shape: type[Shape]) -> Shape:

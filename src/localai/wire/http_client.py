@@ -51,8 +51,8 @@ class HttpClient:
 
     `token` is sent as a bearer token. Answers may take for ever; limit the wait with
     `asyncio.timeout`. Cancelling closes the connection, which tells the server to stop.
-    `reopens` is for a server that closes a connection after each answer: the next one is opened
-    then, and not when it is needed.
+    `reopens` is for connections that are used up by an answer, because the server closes them or
+    this side hangs up early: the next one is opened then, and not when it is needed.
     """
 
     def __init__(
@@ -104,8 +104,10 @@ class HttpClient:
             connection.abort()
 
     def _used_up(self) -> None:
-        """The server has closed a connection after its answer."""
-        if self._reopens and not self._kept and not self._is_closed:
+        """A connection has ended with its answer."""
+        if not self._reopens or self._kept or self._is_closed:
+            return
+        if self._reopening is None or self._reopening.done():
             self._reopening = asyncio.get_running_loop().create_task(self._reopen())
 
     async def _reopen(self) -> None:
@@ -252,6 +254,7 @@ class Answer:
         """Read no more. Before the end of the answer this hangs up, which stops the other side."""
         if not self._incoming.is_complete and self._incoming.error is None:
             self._connection.abort()
+            self._connection.used_up()
 
 
 class _Connection(asyncio.Protocol):
@@ -267,7 +270,7 @@ class _Connection(asyncio.Protocol):
     ) -> None:
         self._opened = opened
         self._kept = kept
-        self._used_up = used_up  # called when the other side closes it after an answer
+        self.used_up = used_up  # called when an answer was the last one, whoever hung up
         self._has_answered = False
         self._is_unix = is_unix
         self._transport: Any = None  # asyncio's or uvloop's
@@ -384,7 +387,7 @@ class _Connection(asyncio.Protocol):
             self._forget(CutShort(f"The other side hung up{why}.", has_begun=has_begun))
         self._parser = None  # it knows this object, and both would wait for the garbage collector
         if self._has_answered and incoming is None:
-            self._used_up()
+            self.used_up()
 
     # What the parser calls
 
