@@ -91,6 +91,7 @@ class _Espeak:
         self._emit: Emitter[bytes]
         self._taken = bytearray()
         self._has_begun = False
+        self._voice = ""  # that it speaks with
         self._turn = Lock()
         self._take = _Take(self._take_samples)  # kept, or it would be freed while it is used
         self._library.espeak_SetSynthCallback(self._take)
@@ -113,8 +114,11 @@ class _Espeak:
 
     def _say(self, text: str, voice: str, rate: int, pitch: int, emit: Emitter[bytes]) -> None:
         self._taken, self._emit, self._has_begun = bytearray(), emit, False
-        if self._library.espeak_SetVoiceByName(voice.encode()) != _OK:
-            raise no_such_voice(voice, list(self.languages))
+        if voice != self._voice:
+            self._voice = ""
+            if self._library.espeak_SetVoiceByName(voice.encode()) != _OK:
+                raise no_such_voice(voice, list(self.languages))
+            self._voice = voice
         self._library.espeak_SetParameter(_RATE, rate, 0)
         self._library.espeak_SetParameter(_PITCH, pitch, 0)
         data = text.replace("\0", " ").encode() + b"\0"

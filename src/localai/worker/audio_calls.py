@@ -43,8 +43,15 @@ class Body:
 
     def __init__(self) -> None:
         self._head: bytes | None = b""
+        self._file: BinaryIO | None = None
         self.line = b""
-        self.file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+
+    @property
+    def file(self) -> BinaryIO:
+        """The sound file; an empty one where none came."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        return self._file
 
     def write(self, piece: bytes) -> None:
         """The next piece. What comes after a line that is too long is thrown away."""
@@ -55,13 +62,15 @@ class Body:
         line, newline, rest = self._head.partition(b"\n")
         if newline:
             self.line, self._head = line, None
-            self.file.write(rest)
+            if rest:
+                self.file.write(rest)
         elif len(self._head) > MOST_REQUEST_BYTES:
             self.line, self._head = self._head, None
 
     def request(self, task: Task) -> Any:
         """The request in the first line, when all has come. Raises InvalidRequest."""
-        self.file.seek(0)
+        if self._file is not None:
+            self._file.seek(0)
         try:
             return decode_audio_request(task, self.line if self._head is None else self._head)
         except msgspec.DecodeError as error:
@@ -70,7 +79,8 @@ class Body:
 
     def close(self) -> None:
         """Forget the file."""
-        self.file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 async def answer(backend: Any, name: str, body: Body) -> AsyncGenerator[bytes, None]:
@@ -79,25 +89,27 @@ async def answer(backend: Any, name: str, body: Body) -> AsyncGenerator[bytes, N
     if task is None or not isinstance(backend, PROTOCOLS[task]):
         message = f"This model does not {name.replace('_', ' ')}."
         raise Unsupported(message, feature=name)
-    async with aclosing(_events(backend, task, body.request(task), body.file)) as events:
-        async for event in events:
-            yield encode_audio_event(event)
+    async with aclosing(_batches(backend, task, body)) as batches:
+        async for batch in batches:
+            yield b"".join(map(encode_audio_event, batch))
 
 
-async def _events(
-    backend: Any, task: Task, request: Any, file: BinaryIO
-) -> AsyncGenerator[AudioEvent, None]:
+async def _batches(
+    backend: Any, task: Task, body: Body
+) -> AsyncGenerator[tuple[AudioEvent, ...], None]:
+    """The events of one call; those that belong together go out together."""
+    request = body.request(task)
     if task not in LISTENING:
         async with aclosing(_speak(backend, request)) as spoken:
-            async for event in spoken:
-                yield event
+            async for batch in spoken:
+                yield batch
         return
-    sound = await Sound.open(file)
+    sound = await Sound.open(body.file)
     hear = _transcribe if task is Task.TRANSCRIBE else _detect
     try:
         async with aclosing(hear(backend, request, sound)) as heard:
             async for event in heard:
-                yield event
+                yield (event,)
     finally:
         await sound.close()
 
@@ -121,7 +133,7 @@ async def _detect(
 
 async def _speak(
     backend: Synthesizer, request: SynthesisRequest
-) -> AsyncGenerator[AudioEvent, None]:
+) -> AsyncGenerator[tuple[AudioEvent, ...], None]:
     """Encode what the engine says, while it says it."""
     encoder: Encoder | None = None
     async with aclosing(_soon(backend.synthesize(request))) as chunks:
@@ -130,16 +142,17 @@ async def _speak(
                 if encoder is None:
                     begun, data = await in_own_thread(_begun, request, chunk)
                     encoder = begun
-                    yield AudioStarted(media_type=begun.media_type, rate_hz=begun.rate_hz)
-                else:
-                    data = await in_own_thread(encoder.feed, chunk.pcm)
-                yield AudioData(data=data) if data else _spoken(encoder)
+                    started = AudioStarted(media_type=begun.media_type, rate_hz=begun.rate_hz)
+                    yield (started, AudioData(data=data)) if data else (started, _spoken(begun))
+                    continue
+                data = await in_own_thread(encoder.feed, chunk.pcm)
+                yield (AudioData(data=data) if data else _spoken(encoder),)
             if encoder is None:
                 message = "There is nothing in the text that can be spoken."
                 raise InvalidRequest(message, param="input", hint="Send words.")
             for data in await in_own_thread(encoder.finish):
-                yield AudioData(data=data)
-            yield AudioEnded(duration_s=encoder.duration_s)
+                yield (AudioData(data=data),)
+            yield (AudioEnded(duration_s=encoder.duration_s),)
         finally:
             if encoder is not None:
                 encoder.close()

@@ -87,7 +87,15 @@ def _ignoring_closed(function: Callable[..., object], *arguments: object) -> Non
 
 async def in_own_thread(function: Callable[..., Result], *arguments: object) -> Result:
     """Run blocking code in a thread; cancelling waits for its end, so nothing is freed under it."""
-    return await cancellable(lambda _: function(*arguments))
+    working = asyncio.get_running_loop().run_in_executor(_THREADS, function, *arguments)
+    try:
+        return await asyncio.shield(working)
+    finally:
+        while not working.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({working})
+        if not working.cancelled():
+            working.exception()  # seen, so that nobody warns of it
 
 
 async def cancellable(work: Callable[[Callable[[], bool]], Result]) -> Result:
