@@ -17,6 +17,7 @@ from localai.domain.audio import (
     SynthesisRequest,
     TranscriptEnded,
 )
+from localai.domain.batches import Batches, at_once
 from localai.domain.errors import LocalAIError
 from localai.domain.events import Failed, Progress
 from localai.domain.tasks import audio_task
@@ -30,7 +31,7 @@ from localai.inference.audio import hear_or_speak
 from localai.observe.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     )
     from localai.dialects.native import VadEndpoint
     from localai.domain.audio import AudioEvent, AudioSource
+    from localai.domain.batches import Take
     from localai.http.services import Services
 
 _log = logger(__name__)
@@ -131,11 +133,11 @@ class SpeakingRoute:
         origin = origin_of(scope)
         call = self._endpoint.decode(body, origin, voice, query)
         answer = await answer_of(self._services, self._endpoint.error, call, scope)
-        async with aclosing(answer.events(None)) as batches:
-            if call.streams:
+        if call.streams:
+            async with aclosing(answer.events(None)) as batches:
                 await answer.stream(batches, send)
-            else:
-                await answer.sound(batches, send)
+        else:
+            await answer.sound(answer.events(None), send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,23 +194,24 @@ class AudioAnswer:
     answer_id: str
     client: str
 
-    async def events(
-        self, source: AudioSource | None
-    ) -> AsyncGenerator[Sequence[AudioEvent], None]:
+    def events(self, source: AudioSource | None) -> Batches[AudioEvent]:
         """The checked events."""
         services = self.services
         answer = hear_or_speak(
             self.request, self.spec, library=services.library, pool=services.pool,
             source=source, client=self.client,
         )  # fmt: skip
-        async with aclosing(answer) as batches:
-            async for batch in batches:
-                self._observe(batch[-1])
-                yield batch
 
-    async def whole(
-        self, batches: AsyncGenerator[Sequence[AudioEvent], None], call: HearingCall
-    ) -> Response:
+        async def deliver(take: Take[AudioEvent]) -> None:
+            def counted(batch: Sequence[AudioEvent]) -> Awaitable[None] | None:
+                self._observe(batch[-1])
+                return take(batch)
+
+            await answer.into(counted)
+
+        return Batches(deliver)
+
+    async def whole(self, batches: Batches[AudioEvent], call: HearingCall) -> Response:
         """The whole answer as one response."""
         events = [
             event async for batch in batches for event in batch if not isinstance(event, Progress)
@@ -219,7 +222,7 @@ class AudioAnswer:
         headers = {"X-Correlation-ID": self.answer_id}
         return Response(answer.body, media_type=answer.media_type, headers=headers)
 
-    async def stream(self, batches: AsyncGenerator[Sequence[AudioEvent], None], send: Send) -> None:
+    async def stream(self, batches: Batches[AudioEvent], send: Send) -> None:
         """The events as frames; an error before the first of them has a status of its own."""
         encoder = self.call.stream_encoder()
 
@@ -244,10 +247,12 @@ class AudioAnswer:
                     self._count(batch[-1])
         await _send(send, b"", more=False)
 
-    async def sound(self, batches: AsyncGenerator[Sequence[AudioEvent], None], send: Send) -> None:
+    async def sound(self, batches: Batches[AudioEvent], send: Send) -> None:
         """Bare sound, as it is made. One that cannot go on is cut off, so that nobody takes it for whole."""
         has_begun = False
-        async for batch in batches:
+
+        async def spoken(batch: Sequence[AudioEvent]) -> None:
+            nonlocal has_begun
             for event in batch:
                 match event:
                     case AudioStarted():
@@ -264,6 +269,8 @@ class AudioAnswer:
                         _log.warning("%s is cut off: %s", self.scope["path"], event.error.sentence)
                     case _:
                         pass
+
+        await batches.into(lambda batch: at_once(spoken(batch)))
 
     async def _begin(self, send: Send, content_type: bytes) -> None:
         headers = [
