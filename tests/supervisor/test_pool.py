@@ -379,6 +379,9 @@ class Absent:
     def memory_bytes(self) -> int | None:
         return None
 
+    def is_outdated(self) -> bool:
+        return False
+
     async def exited(self) -> int | None:
         await self._ended.wait()
         return self._dies_with

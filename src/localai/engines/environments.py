@@ -109,6 +109,11 @@ class Environments:
             if not self._is_current(installed):
                 _remove_unused(installed.folder)
 
+    def is_replaced(self, installed: Installed) -> bool:
+        """Whether there is another install in its place; not when it was only removed."""
+        now = self.read(installed.receipt.backend, installed.receipt.variant)
+        return now is not None and now.folder != installed.folder
+
     def _is_current(self, installed: Installed) -> bool:
         now = self.read(installed.receipt.backend, installed.receipt.variant)
         return now is not None and now.folder == installed.folder

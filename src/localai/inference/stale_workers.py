@@ -32,8 +32,8 @@ async def end_stale_workers(library: Library, pool: Pool) -> NoReturn:
             continue
         began_s = time.monotonic()
         await asyncio.to_thread(library.catalog)
+        stale = await asyncio.to_thread(_with_other_engine, pool, tuple(loaded))
         took_s = time.monotonic() - began_s
-        stale = set()
         for name, revision in loaded.items():
             spec = library.of_worker(name)
             if spec is None or not is_of(spec, revision):
@@ -43,3 +43,8 @@ async def end_stale_workers(library: Library, pool: Pool) -> NoReturn:
         for name in stale & suspected:
             pool.retire(name)
         suspected = frozenset(stale - suspected)
+
+
+def _with_other_engine(pool: Pool, names: tuple[str, ...]) -> set[str]:
+    """Those whose engine was upgraded, or installed anew."""
+    return {name for name in names if pool.is_outdated(name)}

@@ -68,6 +68,10 @@ class Launched(Protocol):
         """Its resident memory, or None where that cannot be told."""
         ...
 
+    def is_outdated(self) -> bool:
+        """Whether its engine was replaced by another install; may block."""
+        ...
+
     async def exited(self) -> int | None:
         """Wait for its end; the exit code, negative for a signal, None when nobody knows."""
         ...
@@ -105,8 +109,10 @@ class LocalProcess:
         socket: str,
         name: str,
         tidy: Callable[[], None],
+        is_replaced: Callable[[], bool],
     ) -> None:
         self._process = process
+        self._is_replaced = is_replaced
         self._tidy = tidy  # what is left to do when it has ended; it may block
         self._name = name
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -125,6 +131,10 @@ class LocalProcess:
         except OSError:
             return None
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def is_outdated(self) -> bool:
+        """Whether its engine was replaced by another install."""
+        return self._is_replaced()
 
     async def exited(self) -> int | None:
         """Wait for its end and for the last of its output."""
@@ -202,7 +212,13 @@ class LocalLauncher:
         finally:
             if place.mark >= 0:
                 os.close(place.mark)  # the worker has it, and nobody else
-        return LocalProcess(process, socket, name, partial(self._tidy, socket, place))
+        return LocalProcess(
+            process,
+            socket,
+            name,
+            tidy=partial(self._tidy, socket, place),
+            is_replaced=partial(self._is_replaced, place),
+        )
 
     def _socket_folder(self) -> Path:
         """A private folder; a new one where what cleans the system's folder has taken it away."""
@@ -243,6 +259,11 @@ class LocalLauncher:
             raise _not_installed(entry)
         installed, mark = held
         return _Place(str(installed.python), installed, mark)
+
+    def _is_replaced(self, place: _Place) -> bool:
+        if place.installed is None or self._environments is None:
+            return False
+        return self._environments.is_replaced(place.installed)
 
     def _tidy(self, socket: str, place: _Place) -> None:
         shutil.rmtree(_scratch(socket), ignore_errors=True)

@@ -97,6 +97,12 @@ class Pool:
             if lane.worker is not None
         }
 
+    def is_outdated(self, name: str) -> bool:
+        """Whether the engine of a model's worker was replaced; may block, so not for the event loop."""
+        lane = self._lanes.get(name)
+        current = None if lane is None else lane.worker
+        return current is not None and current.is_outdated()
+
     def pin(self, name: str, *, is_on: bool) -> None:
         """Keep a model loaded from now on, or not."""
         if name in self._lanes:
@@ -106,7 +112,7 @@ class Pool:
     def retire(self, name: str) -> None:
         """Have the worker of a model end as soon as those who came before are served."""
         if name in self._lanes:
-            _log.info("unloading %s: it was removed, or has changed", name)
+            _log.info("unloading %s: it or its engine was removed, or has changed", name)
             self._lanes[name].make_way()
 
     async def keep(self, name: str, keep_s: float) -> None:

@@ -139,6 +139,10 @@ class Worker:
         """The worker's resident memory, where the launcher can tell."""
         return self._launched.memory_bytes()
 
+    def is_outdated(self) -> bool:
+        """Whether its engine was replaced by another install; may block."""
+        return self._launched.is_outdated()
+
     async def run(self, begin: Begin[Item], take: Take[Item]) -> None:
         """Hand the events of one call to `take`.
 
