@@ -14,6 +14,7 @@ from localai.domain.errors import LocalAIError, SpecInvalid, StartFailed, Unsupp
 from localai.domain.events import Failed, Finished
 from localai.engines.manifest import Manifest
 from localai.wire.messages import LoadRequest
+from localai.worker.llama_devices import device_sentence, missing_card
 from tests.backends.lone import complete, loaded, run
 from tests.gguf_maker import Shape, make_scripted, make_tiny_llama
 from tests.live import PATIENCE_S
@@ -416,9 +417,23 @@ def test_where_a_model_computes_is_told() -> None:
     kinds = llama_cpp.x.ggml_backend_dev_type
     cpu = {"name": "CPU", "description": "a processor", "type": kinds.GGML_BACKEND_DEVICE_TYPE_CPU}
     card = {"name": "CUDA0", "description": "a card", "type": kinds.GGML_BACKEND_DEVICE_TYPE_GPU}
-    tell = llama_cpp.device_sentence
+
+    tell = device_sentence
     assert tell([cpu], -1) == "CPU, because this build of llama.cpp found no other device"
     assert tell([card, cpu], -1) == tell([card, cpu], 7) == "CUDA0 (a card)"
-    assert (
-        tell([card, cpu], 0) == "CPU, because the model file keeps all layers from CUDA0 (a card)"
-    )
+    off = "CPU, because the model file keeps all layers from CUDA0 (a card)"
+    assert tell([card, cpu], 0) == off
+
+
+def test_a_card_that_is_not_there_is_told() -> None:
+    with pytest.raises(SpecInvalid, match="there is no GPU 7"):
+        llama_cpp._Parameters(
+            LoadRequest(model="m", model_path="x.gguf", settings={"main_gpu": "7"}, options=["split_mode:none"])
+        )  # fmt: skip
+    kinds = llama_cpp.x.ggml_backend_dev_type
+    cards = [
+        {"name": f"CUDA{n}", "description": "a card", "type": kinds.GGML_BACKEND_DEVICE_TYPE_GPU}
+        for n in range(2)
+    ]
+    assert missing_card(cards, 1) == missing_card([], 0) == missing_card(cards, -1) == ""
+    assert missing_card(cards, 2).endswith("no GPU 2; 0 is CUDA0 (a card), 1 is CUDA1 (a card)")

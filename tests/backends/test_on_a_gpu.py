@@ -20,12 +20,12 @@ from localai.hardware import gpus
 from tests.backends.lone import Lone, complete, loaded, run
 from tests.bert_maker import make_bert_folder
 from tests.engines.installed import device_of, stock
-from tests.gguf_maker import make_scripted, make_tiny_llama
+from tests.gguf_maker import make_scripted
 from tests.hf_maker import make_scripted_hf, make_tiny_hf
 from tests.live import PATIENCE_S
 
 MB = 1_000_000
-PIECES = ["This ", "is ", "it", "."]
+PIECES = ["This ", "is ", "it."]
 TEXTS = ("the cat sat on the mat", "paris", "the capital of france is paris " * 12, "a dog")
 DOCUMENTS = ("paris is the capital", "the cat sat", "dog", "france " * 40)
 NEAR = 1e-4  # a GPU adds up in another order
@@ -203,11 +203,21 @@ def test_llama_cpp_on_a_gpu(tmp_path: Path, settings: dict[str, Any]) -> None:
 
 
 def test_llama_cpp_says_when_no_layer_is_on_the_gpu(tmp_path: Path) -> None:
-    llama_gpu()
-    path = make_tiny_llama(tmp_path / "m.gguf")
+    card = llama_gpu()
+    path = make_scripted(tmp_path / "m.gguf", PIECES)
+    off = f"CPU, because the model file keeps all layers from {card}"
 
     async def test() -> None:
-        async with on("llama-cpp", path, context_size=512, gpu_layers=0) as lone:
-            assert lone.facts.device.startswith("CPU, because")
+        for options, settings, told in (
+            ((), {"gpu_layers": 0}, off),
+            (("split_mode:none",), {"main_gpu": "-1"}, off),
+            (("split_mode:none",), {"main_gpu": "0"}, card),
+        ):
+            async with on("llama-cpp", path, *options, context_size=512, **settings) as lone:
+                assert lone.facts.device.startswith(told)
+                assert await lone.say(complete("Hello\n", max_tokens=20)) == "".join(PIECES)
+        with pytest.raises(LocalAIError, match="there is no GPU 99; 0 is"):
+            async with on("llama-cpp", path, "split_mode:none", main_gpu="99"):
+                pass
 
     run(test())

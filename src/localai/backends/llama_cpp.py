@@ -25,6 +25,7 @@ import xllamacpp as x
 from localai.domain.errors import SpecInvalid, StartFailed, Unsupported
 from localai.wire.functions import function_settings
 from localai.wire.messages import LoadRequest, ModelFacts
+from localai.worker.llama_devices import device_sentence, missing_card
 from localai.worker.llama_server import LlamaServer, LlamaServerTasks, Purpose
 from localai.worker.parsers.thinking import ThinkingTags, tags_of_model
 from localai.worker.runtime import in_thread
@@ -247,6 +248,8 @@ class _Parameters:
         self._apply_settings()
         self._apply_options(request.options)
         self._size_context()
+        self.gpu_layers = self.params.n_gpu_layers
+        self._check_card()
         self.thinking = self._thinking()
         if self._problems:
             message = f"The settings of the model {request.model!r} cannot be used: {'; '.join(self._problems)}."
@@ -395,6 +398,13 @@ class _Parameters:
         self.warnings += warnings
         return None if self.params.reasoning_format in kept else tags
 
+    def _check_card(self) -> None:
+        """With `split_mode:none` one card has all layers: `main_gpu`, or below 0 none."""
+        if self.params.split_mode == x.llama_split_mode.LLAMA_SPLIT_MODE_NONE:
+            self.gpu_layers = self.params.n_gpu_layers if self.params.main_gpu >= 0 else 0
+            problem = missing_card(x.get_device_info(), self.params.main_gpu)
+            self._problems += [problem] if problem else []
+
     def _size_context(self) -> None:
         """One pool that gives every slot its full context."""
         params = self.params
@@ -435,16 +445,6 @@ def _load_mode(*, mmap: object, mlock: object) -> Any:
     return modes.LLAMA_LOAD_MODE_MMAP if mapped else modes.LLAMA_LOAD_MODE_NONE
 
 
-def device_sentence(devices: Sequence[Mapping[str, Any]], gpu_layers: int) -> str:
-    """Where a model with so many layers on GPUs (below 0: llama.cpp decides) computes, and why."""
-    cpu = x.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU
-    others = [device for device in devices if device["type"] != cpu]
-    names = [f"{device['name']} ({device['description']})" for device in others]
-    if names and not gpu_layers:
-        return f"CPU, because the model file keeps all layers from {', '.join(names)}"
-    return ", ".join(names) or "CPU, because this build of llama.cpp found no other device"
-
-
 class Backend(LlamaServerTasks):
     """llama.cpp's server inside this process; its tasks are those of any llama-server."""
 
@@ -479,7 +479,7 @@ class Backend(LlamaServerTasks):
         facts = ModelFacts(
             context_size=properties["default_generation_settings"]["n_ctx"],
             slots=params.n_parallel,
-            device=device_sentence(x.get_device_info(), params.n_gpu_layers),
+            device=device_sentence(x.get_device_info(), parameters.gpu_layers),
             has_chat_template=bool(properties.get("chat_template")),
             load_ms=(time.monotonic() - began) * 1000,
             fingerprint=f"llama.cpp-{x.__version__}",
