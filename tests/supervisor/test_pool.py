@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import shutil
 import signal
 import time
@@ -26,10 +28,14 @@ from localai.domain.errors import (
 )
 from localai.domain.events import Delta, Finished
 from localai.domain.generation import Completion, GenerationRequest
+from localai.domain.tasks import Task
+from localai.domain.vectors import Embeddings, EmbedRequest
 from localai.supervisor.lane import PoolSettings
 from localai.supervisor.launcher import Endpoint, Launched, LocalLauncher
 from localai.supervisor.pool import Pool
 from localai.supervisor.worker import Patience
+from localai.wire import codec
+from localai.wire.messages import Health, ModelFacts
 from tests.live import PATIENCE_S, clean_environment, is_alive
 
 QUICK = Patience(start_s=PATIENCE_S, probe_s=1.0, stall_s=PATIENCE_S, stop_s=5.0)
@@ -401,10 +407,78 @@ class FakeLauncher:
         """Its engine is always there."""
 
     async def launch(self, entry: Any, name: str) -> Any:  # noqa: ARG002 - the protocol's signature
-        return self._make()
+        made = self._make()
+        return await made if isinstance(made, Awaitable) else made
 
     async def close(self) -> None:
         self.is_closed = True
+
+
+class Embedding(Absent):
+    """A worker that answers at once, but needs `each_s` for every text it embeds."""
+
+    def __init__(self, each_s: float) -> None:
+        super().__init__()
+        self._each_s = each_s
+        self._listening: asyncio.Server | None = None
+        self._talks: set[asyncio.Task[Any]] = set()
+
+    async def listen(self) -> Launched:
+        self._listening = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        port = self._listening.sockets[0].getsockname()[1]
+        self.endpoint = Endpoint(url=f"http://127.0.0.1:{port}", token="t")
+        return self
+
+    async def stop(self, *, grace_s: float) -> None:
+        assert self._listening is not None
+        self._listening.close()
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+        await super().stop(grace_s=grace_s)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.current_task()
+        assert talk is not None
+        self._talks.add(talk)
+        with (
+            contextlib.closing(writer),
+            contextlib.suppress(asyncio.IncompleteReadError, ConnectionError),
+        ):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = re.search(r"(?i)content-length: (\d+)", head)
+                body = await reader.readexactly(int(length[1])) if length else b""
+                answer = await self._body(head.split()[1], body)
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer
+                )
+
+    async def _body(self, path: str, body: bytes) -> bytes:
+        if path == "/health":
+            return codec.encode(Health(state="ready"))
+        if path == "/load":
+            return codec.encode(ModelFacts())
+        request = codec.decode_task_request(Task.EMBED, body)
+        await asyncio.sleep(self._each_s * len(request.inputs))
+        return codec.encode_task_result(
+            Embeddings(vectors=(b"v",) * len(request.inputs), prompt_tokens=1)
+        )
+
+
+def test_many_texts_have_the_time_of_each() -> None:
+    """An hour of honest work is no stall; one text that takes so long is."""
+
+    async def test(pool: Pool) -> None:
+        many = EmbedRequest(inputs=("text",) * 20)
+        found = await pool.call(spec(), Task.EMBED, many)
+        assert len(found.vectors) == 20
+        with pytest.raises(TimedOut, match="The result of 'slow' took longer"):
+            await pool.call(spec("slow"), Task.EMBED, EmbedRequest(inputs=("text",)))
+
+    made = iter([Embedding(0.15), Embedding(600)])
+    launcher = FakeLauncher(lambda: next(made).listen())
+    with_pool(test, launcher=launcher, patience=Patience(start_s=PATIENCE_S, stall_s=1.0))
 
 
 def test_a_worker_that_dies_while_it_loads() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from localai.domain.batches import Batches, Take
 from localai.domain.errors import Crashed, LocalAIError, StartFailed, TimedOut
 from localai.domain.exit_codes import hint_about, how_it_ended
+from localai.domain.vectors import EmbedRequest, RerankRequest
 from localai.observe.log import logger
 from localai.supervisor.fair_queue import FairQueue
 from localai.supervisor.worker_client import WorkerClient
@@ -62,9 +63,14 @@ class Patience:
 
 @dataclass(slots=True, eq=False)
 class _RunningCall:
-    """A call as the watch sees it."""
+    """A call as the watch sees it; `awaits` is the next thing it gives, for people.
+
+    One that has a single result may be silent as long as an event may take for each of its `items`.
+    """
 
     last_event_s: float
+    awaits: str = "The next token"
+    items: int = 1
     has_begun: bool = False
 
     async def wait_for_reader(self, pending: Awaitable[None]) -> None:
@@ -166,6 +172,7 @@ class Worker:
     async def call(self, task: Task, request: object) -> Any:
         """The result of a one-shot task. Raises WorkerGone and Crashed as `run` does."""
         call = self._began()
+        call.awaits, call.items = "The result", _items_of(request)
         try:
             return await self._client.call(task, request)
         except ConnectionError as error:
@@ -232,14 +239,19 @@ class Worker:
             if not self._calls:
                 continue
             silent_s = time.monotonic() - max(call.last_event_s for call in self._calls)
-            longest_s = time.monotonic() - min(call.last_event_s for call in self._calls)
             if silent_s > _SILENT_BEFORE_PROBE_S and not await self._is_alive():
                 await self._kill(TimedOut(f"A sign of life from the worker of {self.model!r}",
                                           timeout_s=self._patience.probe_s))  # fmt: skip
-            elif self._patience.stall_s and longest_s > self._patience.stall_s:
-                await self._kill(
-                    TimedOut(f"The next token of {self.model!r}", timeout_s=self._patience.stall_s)
-                )
+            elif self._patience.stall_s:
+                await self._kill_if_stalled(self._patience.stall_s)
+
+    async def _kill_if_stalled(self, stall_s: float) -> None:
+        now_s = time.monotonic()
+        for call in self._calls:
+            limit_s = stall_s * call.items
+            if now_s - call.last_event_s > limit_s:
+                await self._kill(TimedOut(f"{call.awaits} of {self.model!r}", timeout_s=limit_s))
+                return
 
     async def _is_alive(self) -> bool:
         try:
@@ -263,6 +275,13 @@ class Worker:
             or self._killed_because
             or Crashed(self.model, log_tail=self._launched.log_tail())
         )
+
+
+def _items_of(request: object) -> int:
+    """How many results one call is for."""
+    if isinstance(request, EmbedRequest):
+        return max(1, len(request.inputs))
+    return max(1, len(request.documents)) if isinstance(request, RerankRequest) else 1
 
 
 async def start(
