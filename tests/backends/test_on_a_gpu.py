@@ -155,12 +155,12 @@ def test_a_token_without_weights_is_an_error_and_the_gpu_serves_on(tmp_path: Pat
 
     async def test() -> None:
         async with on("transformers", path) as lone:
-            assert await lone.say(complete("Once", max_tokens=4, ignore_eos=True))
+            assert await lone.say(complete("Once", max_tokens=4))
             last = (await lone.events(complete("\N{GRINNING FACE}", max_tokens=4)))[-1]
             assert "CUDA error" in last.error.message  # type: ignore[union-attr]  # anything else fails here
             await until(lambda: not lone.is_alive)
         async with on("transformers", path) as lone:
-            assert await lone.say(complete("Once", max_tokens=4, ignore_eos=True))
+            assert await lone.say(complete("Once", max_tokens=4))
 
     run(test())
 

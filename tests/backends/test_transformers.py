@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from localai.engines.manifest import Manifest
-from tests.engines.installed import FOLDER, skip_without
+from tests.engines.installed import FOLDER, device_of, skip_without
 from tests.hf_maker import make_scripted_hf, make_tiny_hf
 from tests.live import LiveServer, Reply
 
@@ -47,6 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     make_scripted_hf(models / "calls", CALL)
     make_tiny_hf(models / "noise")
     make_tiny_hf(models / "untold", template=None)
+    make_tiny_hf(models / "short", size=200)
     for name in ("spoken", "calls", "noise", "untold"):
         text = f"name: {name}\nparameters: {{model: {name}, temperature: 0}}\nthreads: 1\n"
         (models / f"{name}.yaml").write_text(text)  # no backend: the files decide
@@ -179,6 +180,18 @@ def test_quantized_and_embedding(client: openai.OpenAI) -> None:
     assert vectors[0].embedding == vectors[1].embedding
     assert len(vectors[0].embedding) == 64
     assert abs(sum(value * value for value in vectors[0].embedding) - 1) < 1e-3
+
+
+def test_tokens_without_weights(server: LiveServer, client: openai.OpenAI) -> None:
+    """A tokenizer may know more tokens than its model: the end is one, and so are some bytes."""
+    lasting = {"ignore_eos": True}
+    asked: dict[str, Any] = {"model": "short", "max_tokens": 4, "extra_body": lasting}
+    assert client.completions.create(prompt="Once", **asked).choices[0].finish_reason == "length"
+    if device_of("transformers").startswith("cuda"):
+        return  # tests/backends/test_on_a_gpu.py
+    reply = complain(server, "/v1/completions", model="short", prompt="\N{GRINNING FACE}")
+    assert reply.error["code"] == "engine_failed"
+    assert client.completions.create(prompt="Once", **asked).choices[0].finish_reason == "length"
 
 
 def test_tokens_both_ways(server: LiveServer) -> None:

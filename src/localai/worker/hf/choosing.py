@@ -68,8 +68,8 @@ class Chooser:
             if 0 <= token_id < len(scores):
                 scores[token_id] += bias
         self._penalize(scores)
-        if self._forbidden:
-            scores[self._forbidden] = -math.inf
+        if self._forbidden:  # a tokenizer may know more tokens than its model
+            scores[[token_id for token_id in self._forbidden if token_id < len(scores)]] = -math.inf
         if self._mask is not None:
             self._mask(scores)
         chosen = int(scores.argmax()) if self._temperature <= 0 else self._draw(scores)
