@@ -24,6 +24,7 @@ NVIDIA = re.compile(r"^(nvidia-|cuda-|triton\b)")
 NOT_NEEDED = {
     # images, in a build that wants NVIDIA's torch; and reports about its users to its makers
     "openvino": ["torchvision", "openvino-telemetry"],
+    "sentencetransformers": ["openvino-telemetry"],
     "silero-vad": ["torch", "torchaudio"],  # for its Python code; we run its model's file
 }
 COMPILE = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
 from array import array
 from pathlib import Path
@@ -168,10 +169,57 @@ async def onnx(models: dict[str, str]) -> dict[str, Any]:
         ("out of the folder", "both", ["file_name:../model.onnx"], {}),
         ("no encoder", "other", ["runtime:onnx"], {}),
         ("no runtime", "both", ["runtime:vulkan"], {}),
-        ("OpenVINO", "both", ["runtime:openvino"], {}),
         ("on a card", "alone", [], {"main_gpu": "cuda"}),
     ):
         found[name] = await tried(load(models[model], *options, **settings))
+    return found
+
+
+def in_its_own_form(models: dict[str, str], folder: Path) -> str:
+    """A model as OpenVINO's users publish it: its own form, and no other."""
+    import openvino
+
+    shutil.copytree(models["alone"], folder, ignore=shutil.ignore_patterns("*.onnx"))
+    graph = openvino.Core().read_model(f"{models['alone']}/model.onnx")
+    openvino.save_model(graph, folder / "openvino" / "openvino_model.xml", compress_to_fp16=False)
+    return str(folder)
+
+
+def torn(model: str) -> str:
+    copy = Path(shutil.copytree(model, f"{model} torn"))
+    (copy / "openvino" / "openvino_model.xml").write_text("<net")
+    return str(copy)
+
+
+async def openvino(models: dict[str, str], minilm: str, ranker: str) -> dict[str, Any]:
+    own = in_its_own_form(models, Path(models["alone"]).with_name("own"))
+    exact, found = "dtype:float32", {}
+    for name, path, options in (
+        ("its own", own, [exact]),
+        ("of ONNX", models["both"], [exact, "runtime:openvino", "file_name:onnx/small.onnx"]),
+        ("of weights", models["both"], [exact, "runtime:openvino"]),
+        ("minilm", minilm, [exact, "runtime:openvino"]),
+    ):
+        if not path:
+            continue
+        backend = await load(path, *options)
+        alone = await asyncio.gather(*(vectors(backend, text) for text in TEXTS))
+        found[name] = await vectors(backend, *TEXTS) | {
+            "together": [row for one in alone for row in one["vectors"]],
+            "device": backend.facts.device,
+        }
+        await backend.close()
+    ranking = await load(ranker, exact, "runtime:openvino")
+    found["ranker"] = await scores(ranking, DOCUMENTS)
+    await ranking.close()
+    for name, path, options, settings in (
+        ("torn", torn(own), [], {}),
+        ("of another name", own, ["file_name:openvino/small.xml"], {}),
+        ("of another kind", own, ["file_name:openvino/openvino_model.bin"], {}),
+        ("for another", own, ["runtime:onnx", "file_name:openvino/openvino_model.xml"], {}),
+        ("on a card", own, [], {"main_gpu": "cuda"}),
+    ):
+        found[name] = await tried(load(path, *options, **settings))
     return found
 
 
@@ -190,6 +238,7 @@ async def main(models: dict[str, Any]) -> dict[str, Any]:
     found["ranker of the library"] = library_ranks(models["ranker"])
     found["broken"] = await broken(models["broken"])
     found["onnx"] = await onnx(models["onnx"])
+    found["openvino"] = await openvino(models["onnx"], models.get("minilm", ""), models["ranker"])
     return found
 
 

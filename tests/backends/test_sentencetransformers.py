@@ -248,7 +248,6 @@ def test_an_onnx_file_of_a_real_model(found: dict[str, Any]) -> None:
         ("out of the folder", "spec_invalid", "below the model's folder"),
         ("no encoder", "model_file_invalid", "poem"),
         ("no runtime", "spec_invalid", "'vulkan'"),
-        ("OpenVINO", "spec_invalid", "backend: openvino"),
         ("on a card", "spec_invalid", "compute on the CPU"),
     ],
 )
@@ -257,4 +256,42 @@ def test_what_is_wrong_with_an_onnx_file_is_told(
 ) -> None:
     told = found["onnx"][name]
     assert told["kind"] == kind
+    assert words in told["message"]
+
+
+@pytest.mark.parametrize("name", ["its own", "of ONNX", "of weights"])
+def test_openvino_gives_the_vectors_of_the_weights(found: dict[str, Any], name: str) -> None:
+    library, ours = found["tiny of the library"], found["openvino"][name]
+    assert same(ours["vectors"], library["plain"])
+    assert same(ours["together"], library["plain"])
+    assert ours["tokens"] == library["tokens"]
+    assert ours["device"].startswith("CPU (")
+
+
+def test_openvino_gives_the_vectors_of_a_real_model(found: dict[str, Any]) -> None:
+    skip_without_minilm()
+    library = found["minilm of the library"]["plain"]
+    assert same(found["openvino"]["minilm"]["vectors"], library)
+
+
+def test_openvino_ranks_as_the_weights_do(found: dict[str, Any]) -> None:
+    library = found["ranker of the library"]["scores"]
+    assert found["openvino"]["ranker"]["scores"] == pytest.approx(library, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("torn", "model_file_invalid", "OpenVINO cannot read"),
+        ("of another name", "model_file_invalid", "openvino/small.xml"),
+        ("of another kind", "spec_invalid", "must end in .onnx or .xml"),
+        ("for another", "spec_invalid", "must end in .onnx"),
+        ("on a card", "start_failed", "found no CUDA"),
+    ],
+)
+def test_what_is_wrong_with_openvinos_form_is_told(
+    found: dict[str, Any], name: str, kind: str, words: str
+) -> None:
+    told = found["openvino"][name]
+    assert told["kind"] == kind, told
     assert words in told["message"]

@@ -21,6 +21,8 @@ FILES = {
     "onnx/model.onnx": b"exported",
     "onnx/model_quint8_avx2.onnx": b"small",
     "openvino/openvino_model.xml": b"<net/>",
+    "openvino/openvino_model.bin": b"numbers",
+    "openvino/openvino_model_qint8_quantized.bin": b"small numbers",
     "tf_model.h5": b"old",
 }
 AROUND = {name for name in FILES if name.endswith(("json", "txt")) or name.startswith("2_")}
@@ -31,7 +33,9 @@ import sys
 from localai.wire.messages import LoadRequest
 from localai.worker.hub import model_folder
 request = LoadRequest(model="m", model_path="missing", model_id="team/model")
-folder = model_folder(request, weights=tuple(sys.argv[1:]))
+names = sys.argv[1:]
+beside = tuple(name[:-4] + ".xml" for name in names if name.endswith(".bin"))
+folder = model_folder(request, weights=tuple(names), beside=beside)
 print(*sorted(str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file()), sep="\\n")
 """
 
@@ -51,8 +55,12 @@ def look(home: Path, address: str, *weights: str) -> set[str]:
         ((), {"model.safetensors"}),
         (("onnx/model.onnx", "model.onnx"), {"onnx/model.onnx"}),
         (("onnx/model_quint8_avx2.onnx",), {"onnx/model_quint8_avx2.onnx"}),
+        (
+            ("openvino/openvino_model.bin", "openvino_model.bin"),
+            {"openvino/openvino_model.bin", "openvino/openvino_model.xml"},
+        ),
     ],
-    ids=["weights", "onnx", "one of several"],
+    ids=["weights", "onnx", "one of several", "openvino"],
 )
 def test_what_is_fetched(tmp_path: Path, weights: tuple[str, ...], fetched: set[str]) -> None:
     with hub() as there:

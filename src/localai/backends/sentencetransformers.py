@@ -2,17 +2,19 @@
 
 Files     a folder with modules.json (a sentence transformer), or with config.json of an encoder,
           whose last states are averaged; a classifier with one label is a cross-encoder, and ranks.
-          The weights are PyTorch's, or their ONNX form (`runtime`, `file_name`)
-Devices   cpu, cuda, cuda.N, mps (`main_gpu`)      Precision  that of the file; `dtype`, `f16`
+          The weights are PyTorch's, or their ONNX or OpenVINO form (`runtime`, `file_name`)
+Devices   cpu, cuda, cuda.N, mps (`main_gpu`); those of OpenVINO      Precision  that of the file;
+          `dtype`, `f16`; on OpenVINO the fastest that the device computes in
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any, Final, Self
 
@@ -27,7 +29,15 @@ from localai.domain.errors import (
 from localai.domain.vectors import Embeddings, EmbedRequest, Ranking, RerankRequest
 from localai.wire.messages import LoadRequest, ModelFacts
 from localai.worker.batcher import Batcher
-from localai.worker.hf.onnx_model import USUAL_FILES, OnnxModel, below_folder, find_onnx
+from localai.worker.hf.exported import (
+    USUAL_ONNX,
+    USUAL_OPENVINO,
+    Exported,
+    below_folder,
+    first_of,
+)
+from localai.worker.hf.onnx_model import OnnxModel
+from localai.worker.hf.openvino_model import PRECISIONS, OpenVinoModel
 from localai.worker.hub import check_weights, failing_as, has_weights, model_folder, read_json
 from localai.worker.options import read_options
 from localai.worker.runtime import in_thread
@@ -40,7 +50,8 @@ _FIELDS: Final = ("type", "main_gpu", "cuda", "threads", "context_size", "f16", 
 _CROSS_ENCODER: Final = "CrossEncoder"
 _TYPES: Final = ("SentenceTransformer", _CROSS_ENCODER)  # the library's classes
 _DTYPES: Final = ("auto", "float32", "float16", "bfloat16")
-_RUNTIMES: Final = ("torch", "onnx")
+_RUNTIMES: Final = ("torch", "onnx", "openvino")
+_ENDINGS: Final = {".onnx": "onnx", ".xml": "openvino"}  # of exported forms, and who computes them
 _CLASSIFIER: Final = "ForSequenceClassification"
 _GENERATORS: Final = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _SLOTS: Final = 128  # requests at once: enough that a batch is full while the next one gathers
@@ -112,9 +123,10 @@ class Backend:
             message = f"dtype is {options.dtype!r}; this engine has {', '.join(_DTYPES)}."
             raise SpecInvalid(message)
         if options.runtime not in ("", *_RUNTIMES):
-            message = f"options: runtime is {options.runtime!r}; this engine has {' and '.join(_RUNTIMES)}."
-            hint = "OpenVINO is an engine of its own: `backend: openvino`, `type: OVModelForFeatureExtraction`."  # fmt: skip
-            raise SpecInvalid(message, hint=hint if "vino" in options.runtime.lower() else "")
+            message = (
+                f"options: runtime is {options.runtime!r}; this engine has {', '.join(_RUNTIMES)}."
+            )
+            raise SpecInvalid(message)
         return cls(await in_thread(_load, request, options))
 
     @property
@@ -248,12 +260,8 @@ class _Loaded:
 
 
 def _load(request: LoadRequest, options: Options) -> _Loaded:
-    asked = _asked_onnx(options)
-    folder = model_folder(
-        request, download=options.download, revision=options.revision, weights=asked
-    )
-    onnx = _onnx_file(folder, options, asked)
-    check_weights(folder, _ENGINE, also=".onnx" if onnx else "")
+    form, folder = _form(request, options)
+    check_weights(folder, _ENGINE, also=tuple(_ENDINGS) if form.file else ())
     ranks = _is_cross_encoder(folder, options)
     import sentence_transformers
     import torch
@@ -262,23 +270,21 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
     transformers.utils.logging.disable_progress_bar()
     if options.threads:
         torch.set_num_threads(options.threads)
-    if onnx is not None:
-        device = TorchDevice("cpu", "CPU, which is what ONNX Runtime computes on here")
-    else:
+    device = TorchDevice("cpu", "CPU")
+    if form.runtime == "torch":
         device = choose_device(torch, wanted=options.main_gpu, needs_cuda=options.cuda)
     kind = getattr(sentence_transformers, _TYPES[ranks])
-    with (
-        failing_as(f"{_ENGINE} cannot load {folder}"),
-        nullcontext() if onnx is None else _instead_of_weights(onnx, torch.get_num_threads()),
-    ):
+    with failing_as(f"{_ENGINE} cannot load {folder}"), _made(form, options) as exported:
         model = kind(
             str(folder),
             device=device.name,
             local_files_only=True,
             trust_remote_code=options.trust_remote_code,
-            model_kwargs={"dtype": _dtype(options, device)},
+            model_kwargs={"dtype": _dtype(options, device) if form.runtime == "torch" else "auto"},
         )
     model.eval()
+    for one in exported:
+        device = TorchDevice("cpu", one.device_sentence)
     if ranks and model.num_labels != 1:
         raise ModelFileInvalid(
             f"{folder} sorts texts into {model.num_labels} classes; a model that ranks has one label.",
@@ -288,48 +294,103 @@ def _load(request: LoadRequest, options: Options) -> _Loaded:
     return _Loaded(model, options, device, ranks=ranks)
 
 
-def _asked_onnx(options: Options) -> Sequence[str]:
-    """The ONNX files of which the model file wants one; none when it leaves that to the files."""
-    if options.runtime == "torch":
-        return ()
-    if options.file_name:
-        return (below_folder(options.file_name),)
-    return USUAL_FILES if options.runtime == "onnx" else ()
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What computes a model, and of which file; None means the weights of PyTorch."""
+
+    runtime: str
+    file: Path | None = None
 
 
-def _onnx_file(folder: Path, options: Options, asked: Sequence[str]) -> Path | None:
-    """The ONNX file that is to compute, None for PyTorch. Raises SpecInvalid, ModelFileInvalid."""
-    if options.runtime == "torch" or (has_weights(folder) and not asked):
-        return None
-    found = find_onnx(folder, asked or USUAL_FILES)
-    if found is not None and (options.main_gpu not in ("", "cpu") or options.cuda):
-        message = f"main_gpu is {options.main_gpu or 'cuda'!r}; ONNX models compute on the CPU."
-        raise SpecInvalid(message, hint="`runtime:torch` in `options` uses the other weights.")
+def _form(request: LoadRequest, options: Options) -> tuple[_Form, Path]:
+    """The form of the model that is wanted, and its folder. Raises SpecInvalid, ModelFileInvalid."""
+    asked = _asked_files(options)
+    weights, beside = _weights_of(asked)
+    folder_of = partial(model_folder, request, download=options.download, revision=options.revision)
+    folder = folder_of(weights=weights, beside=beside)
+    found = first_of(folder, asked)
+    if found is None and options.runtime == "openvino" and not options.file_name:
+        if not has_weights(folder):  # the repository has no such form, but others
+            folder = folder_of()
+        return _Form("openvino"), folder
     if found is None and asked:
         raise ModelFileInvalid(
             f"{folder} has no {' and no '.join(asked)}.",
             path=str(folder),
-            hint="`file_name:NAME` in `options` names another ONNX file of the folder.",
+            hint="`file_name:NAME` in `options` names another file of the folder.",
         )
-    return found
+    if found is None and options.runtime != "torch" and not has_weights(folder):
+        found = first_of(folder, (*USUAL_ONNX, *USUAL_OPENVINO))
+    if found is None:
+        return _Form("torch"), folder
+    runtime = options.runtime or _ENDINGS[found.suffix]
+    if runtime == "onnx" and (options.main_gpu not in ("", "cpu") or options.cuda):
+        message = f"main_gpu is {options.main_gpu or 'cuda'!r}; ONNX models compute on the CPU."
+        raise SpecInvalid(message, hint="`runtime:torch` in `options` uses the other weights.")
+    return _Form(runtime, found), folder
+
+
+def _asked_files(options: Options) -> Sequence[str]:
+    """The exported files of which the model file wants one; none when it leaves that to the files."""
+    if options.runtime == "torch":
+        return ()
+    if options.file_name:
+        name = below_folder(options.file_name)
+        reader = _ENDINGS.get(PurePosixPath(name).suffix)
+        if reader is None or (options.runtime == "onnx" and reader != "onnx"):
+            known = ".onnx" if options.runtime == "onnx" else " or ".join(_ENDINGS)
+            message = f"options: file_name is {name!r}; it must end in {known}."
+            raise SpecInvalid(message)
+        return (name,)
+    return {"onnx": USUAL_ONNX, "openvino": USUAL_OPENVINO}.get(options.runtime, ())
+
+
+def _weights_of(files: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Which of these files hold weights, and what belongs to them: OpenVINO keeps them beside."""
+    weights = [name.removesuffix(".xml") + ".bin" if name.endswith(".xml") else name for name in files]  # fmt: skip
+    return weights, [name for name in files if name.endswith(".xml")]
 
 
 @contextmanager
-def _instead_of_weights(path: Path, threads: int) -> Iterator[None]:
-    """Let the library make its model of the ONNX file at `path`.
+def _made(form: _Form, options: Options) -> Iterator[list[Exported]]:
+    """Let the library make its model of an exported form; the list has it then.
 
     Its own way of doing that wants Optimum, which wants an older transformers.
     """
     from sentence_transformers.base.modules.transformer import Transformer
 
-    def load(_self: Any, _name: str, _task: str, config: Any, *_: Any, **_more: Any) -> OnnxModel:
-        return OnnxModel(path, config, threads=threads)
+    made: list[Exported] = []
+    if form.runtime == "torch":
+        yield made
+        return
+    own = Transformer._load_model  # noqa: SLF001 - it has no other place for it
 
-    own, Transformer._load_model = Transformer._load_model, load  # noqa: SLF001 - it has no other place for it
+    def load(self: Any, name: str, task: str, config: Any, *more: Any, **fields: Any) -> Exported:
+        made.append(_exported(form, options, config, lambda: own(self, name, task, config, *more, **fields)))  # fmt: skip
+        return made[-1]
+
+    Transformer._load_model = load  # noqa: SLF001 - as above
     try:
-        yield
+        yield made
     finally:
         Transformer._load_model = own  # noqa: SLF001 - as above
+
+
+def _exported(form: _Form, options: Options, config: Any, weights: Callable[[], Any]) -> Exported:
+    """The exported form of a model; `weights` loads PyTorch's, where they have to be converted."""
+    import torch
+
+    threads = torch.get_num_threads()
+    if form.runtime == "onnx":
+        assert form.file is not None
+        return OnnxModel(form.file, config, threads=threads)
+    return OpenVinoModel(
+        form.file or weights().eval(),
+        config,
+        device=options.main_gpu or ("cuda" if options.cuda else ""),
+        threads=threads,
+        precision=PRECISIONS.get(options.dtype, ""),
+    )
 
 
 def _is_cross_encoder(folder: Path, options: Options) -> bool:

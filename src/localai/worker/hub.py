@@ -33,14 +33,15 @@ def model_folder(
     revision: str = "",
     skipped: Sequence[str] = _OF_OTHERS,
     weights: Sequence[str] = (),
+    beside: Sequence[str] = (),
 ) -> Path:
     """The folder of a model: in the models folder, or of a repository of the Hugging Face hub.
 
     A repository that the hub's own cache on this machine holds is used from there, without asking
     anybody; else it is fetched, unless `download` is off, without the files that match `skipped`.
     Whoever names a folder stays offline: call it before the engine is imported, which reads that
-    once. `weights` are the files of another form of them, one of which is wanted instead of PyTorch's.
-    Raises ModelFileInvalid.
+    once. `weights` are the files of another form of them, one of which is wanted instead of PyTorch's,
+    `beside` what belongs to those. Raises ModelFileInvalid.
     """
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -60,7 +61,7 @@ def model_folder(
         )
     wanted: dict[str, Any] = {"revision": revision or None, "ignore_patterns": list(skipped)}
     if weights:
-        wanted |= {"ignore_patterns": None, "allow_patterns": [*_AROUND, *weights]}
+        wanted |= {"ignore_patterns": None, "allow_patterns": [*_AROUND, *weights, *beside]}
     return _of_repository(request.model_id, wanted, weights, download=download)
 
 
@@ -119,17 +120,24 @@ def _no_folder(path: Path) -> ModelFileInvalid:
 
 def has_weights(folder: Path) -> bool:
     """Whether `folder` holds weights that PyTorch could load."""
-    return any(entry.suffix in _WEIGHTS for entry in _entries(folder))
+    return any(map(_is_weights, _entries(folder)))
+
+
+def _is_weights(entry: Path) -> bool:
+    """Whether PyTorch could load it; OpenVINO calls its own numbers .bin, too."""
+    if entry.suffix not in _WEIGHTS:
+        return False
+    return entry.suffix != ".bin" or not entry.with_suffix(".xml").exists()
 
 
 def _entries(folder: Path) -> list[Path]:
     return [entry for pattern in ("*", "*/*") for entry in folder.glob(pattern)]
 
 
-def check_weights(folder: Path, engine: str, *, also: str = "") -> None:
+def check_weights(folder: Path, engine: str, *, also: Sequence[str] = ()) -> None:
     """Raise ModelFileInvalid when `folder` holds no model that PyTorch could load.
 
-    `also` is the ending of another form of weights that will do.
+    `also` are the endings of other forms of weights that will do.
     """
     found = _entries(folder)
     if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
@@ -138,7 +146,7 @@ def check_weights(folder: Path, engine: str, *, also: str = "") -> None:
             path=str(folder),
             hint=_meant(found),
         )
-    if not any(entry.suffix in (*_WEIGHTS, also) for entry in found if entry.suffix):
+    if not any(_is_weights(entry) or entry.suffix in also for entry in found):
         raise ModelFileInvalid(
             f"{folder} has no weights that {engine} can load: no .safetensors, no .bin.",
             path=str(folder),

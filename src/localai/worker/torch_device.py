@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from localai.domain.errors import StartFailed
 
-_MOST_LANES: Final = 4
+MOST_LANES: Final = 4
 _SPOKEN: Final = {"cuda": "CUDA", "mps": "Apple", "xpu": "Intel"}
 
 
@@ -36,7 +36,7 @@ class TorchLanes:
         import torch
 
         self._threads: int = torch.get_num_threads()
-        self.count = min(self._threads, _MOST_LANES) if device.is_cpu and stateless else 1
+        self.count = min(self._threads, MOST_LANES) if device.is_cpu and stateless else 1
 
     def divide(self, crowd: int) -> None:
         """Give the calling thread its share of the cores, beside `crowd` - 1 others."""
