@@ -20,6 +20,7 @@ from localai.catalog.spec import ModelSpec
 from localai.domain.errors import (
     CoolingDown,
     Crashed,
+    EngineFailed,
     LocalAIError,
     QueueFull,
     ShuttingDown,
@@ -314,6 +315,17 @@ def test_the_queue_has_an_end_and_flooding_clients_wait_for_others() -> None:
         await until(lambda: not pool.lanes["m"].is_busy, "the end")
 
     with_pool(test, queue_limit=8)
+
+
+def test_an_answer_that_is_cut_off_by_unloading_says_so() -> None:
+    async def test(pool: Pool) -> None:
+        call = asyncio.create_task(say(pool, spec(delay_s=0.05, repeat=100_000)))
+        await until(lambda: has_begun(pool, 1), "the call")
+        await pool.lanes["m"].unload(drain_s=0.2)
+        with pytest.raises(EngineFailed, match="was unloaded before its answer was whole"):
+            await call
+
+    with_pool(test)
 
 
 def test_hanging_up_frees_the_place() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localai.domain.batches import Batches, Take
-from localai.domain.errors import Crashed, LocalAIError, StartFailed, TimedOut
+from localai.domain.errors import Crashed, EngineFailed, LocalAIError, StartFailed, TimedOut
 from localai.domain.exit_codes import hint_about, how_it_ended
 from localai.domain.vectors import EmbedRequest, RerankRequest
 from localai.observe.log import logger
@@ -207,6 +207,9 @@ class Worker:
         self.hurry(drain_s=drain_s)
         while self._must_wait():  # noqa: ASYNC110 - three conditions
             await asyncio.sleep(_DRAIN_STEP_S)
+        if self._calls and self._killed_because is None:
+            message = f"The model {self.model!r} was unloaded before its answer was whole."
+            self._killed_because = EngineFailed(message, hint="Ask again: it is loaded anew.")
         await self._launched.stop(grace_s=self._patience.stop_s)
         await self.ended.wait()
         for task in self._tasks:
