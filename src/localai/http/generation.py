@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from localai.domain.batches import at_once, taken
+from localai.domain.batches import at_once
 from localai.domain.errors import LocalAIError
 from localai.domain.events import Delta, Failed, Finished, Progress, Started
 from localai.domain.stream_rules import Fold
@@ -155,7 +155,9 @@ class AnswerOut:
                         await self._refuse(telling, scope, send)
                         return
                 await signs.start()
-                await taken(pass_on, batch)
+                pending = self._send_batch(batch, encoder or make_encoder(), send)
+                if pending is not None:
+                    await pending
 
             def pass_on(batch: Sequence[Event]) -> Awaitable[None] | None:
                 if not signs.has_started:

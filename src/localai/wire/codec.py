@@ -217,27 +217,16 @@ def request_to_wire(request: GenerationRequest) -> w.GenerateCall:
     completion = prompt if isinstance(prompt, Completion) else Completion()
     token_ids = completion.token_ids
     return w.GenerateCall(
-        messages=[_message_to_wire(message) for message in chat.messages] if chat else None,
+        messages=list(map(_message_to_wire, chat.messages)) if chat else None,
         text=completion.text,
         token_ids=None if token_ids is None else list(token_ids),
         suffix=completion.suffix,
         is_chat=completion.is_chat,
-        media=[_part_to_wire(part) for part in completion.media] if completion.media else [],
+        media=list(map(_part_to_wire, completion.media)),
         sampling=request.sampling,
         max_tokens=request.max_tokens,
         stop=list(request.stop),
-        tools=[]
-        if not request.tools
-        else [
-            w.WireTool(
-                name=t.name,
-                description=t.description,
-                parameters=t.parameters,
-                strict=t.strict,
-                param=t.param,
-            )
-            for t in request.tools
-        ],
+        tools=list(map(_tool_to_wire, request.tools)),
         tool_mode=request.tool_policy.mode,
         tool_name=request.tool_policy.name,
         parallel_tools=request.tool_policy.parallel,
@@ -257,7 +246,7 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
     """The request a worker sees; `model` is empty because a worker has just one."""
     prompt: Prompt
     if call.messages is not None:
-        prompt = Chat(messages=tuple(_message_from_wire(message) for message in call.messages))
+        prompt = Chat(messages=tuple(map(_message_from_wire, call.messages)))
     else:
         token_ids = None if call.token_ids is None else tuple(call.token_ids)
         prompt = Completion(
@@ -273,16 +262,7 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
         sampling=call.sampling,
         max_tokens=call.max_tokens,
         stop=tuple(call.stop),
-        tools=tuple(
-            ToolSpec(
-                name=t.name,
-                description=t.description,
-                parameters=t.parameters,
-                strict=t.strict,
-                param=t.param,
-            )
-            for t in call.tools
-        ),
+        tools=tuple(map(_tool_from_wire, call.tools)),
         tool_policy=_policy_from_wire(call),
         output=_output_from_wire(call.output, call.output_definition, call.output_param),
         reasoning_effort=call.reasoning_effort,
@@ -291,6 +271,26 @@ def request_from_wire(call: w.GenerateCall) -> GenerationRequest:
         prompt_logprobs=call.prompt_logprobs,
         counts_prompt_first=call.counts_prompt_first,
         engine_options=call.engine_options,
+    )
+
+
+def _tool_to_wire(tool: ToolSpec) -> w.WireTool:
+    return w.WireTool(
+        name=tool.name,
+        description=tool.description,
+        parameters=tool.parameters,
+        strict=tool.strict,
+        param=tool.param,
+    )
+
+
+def _tool_from_wire(tool: w.WireTool) -> ToolSpec:
+    return ToolSpec(
+        name=tool.name,
+        description=tool.description,
+        parameters=tool.parameters,
+        strict=tool.strict,
+        param=tool.param,
     )
 
 
@@ -328,12 +328,12 @@ def _output_from_wire(name: str, definition: str, param: str) -> OutputFormat:
 
 def _message_to_wire(message: Message) -> w.WireMessage:
     return w.WireMessage(
-        role=message.role, parts=[_part_to_wire(p) for p in message.parts], name=message.name
+        role=message.role, parts=list(map(_part_to_wire, message.parts)), name=message.name
     )
 
 
 def _message_from_wire(message: w.WireMessage) -> Message:
-    parts = tuple(_part_from_wire(part) for part in message.parts)
+    parts = tuple(map(_part_from_wire, message.parts))
     return Message(role=message.role, parts=parts, name=message.name)
 
 

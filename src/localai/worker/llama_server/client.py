@@ -380,6 +380,8 @@ def _reader(path: str, translator: chunks.Translator) -> Callable[[bytes], list[
 def _in_turn(*readers: ThinkingReader | CallStream | None) -> Reader:
     """What hands each event from one reader to the next; those that are None are left out."""
     feeds = [reader.feed for reader in readers if reader is not None]
+    if len(feeds) == 1:
+        return feeds[0]
 
     def read(event: Event) -> list[Event]:
         events = [event]

@@ -64,7 +64,8 @@ class Thinking:
             if not request.prompt.is_chat:
                 return None
             return ThinkingReader(self._tags, opened=self.opened_by_text(request.prompt))
-        return ThinkingReader(self._tags, opened=await self.opened(request))
+        opened = await self.opened(request) if self._may_be_open else None
+        return ThinkingReader(self._tags, opened=opened)
 
     def opened_by_text(self, prompt: Completion) -> TagPair | None:
         """The tags of the thinking that a rendered conversation has begun."""
