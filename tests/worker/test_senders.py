@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from localai.worker.senders import Senders
@@ -75,6 +76,23 @@ def test_what_is_held_goes_out_soon_and_in_order() -> None:
             assert b"".join(one.pieces) == b"".join(b"%d " % number for number in range(30))
             assert len(one.pieces) == 6  # each ten: one at once, nine together
             assert one.ended is None
+
+    asyncio.run(test())
+
+
+def test_what_comes_after_that_time_takes_along_what_was_held() -> None:
+    """And nobody is woken by a timer that has nothing left to do."""
+
+    async def test() -> None:
+        senders, heard = Senders(), Heard()
+        sender = sender_to(heard, senders)
+        await send(sender, b"1")
+        await send(sender, b"2")
+        assert senders.is_waiting
+        time.sleep(0.03)  # noqa: ASYNC251 - so that no timer can run
+        await send(sender, b"3")
+        assert heard.pieces == [b"1", b"23"]
+        assert not senders.is_waiting
 
     asyncio.run(test())
 

@@ -1,8 +1,9 @@
 """Sends what a model says, together what comes within a few milliseconds.
 
 Nobody sees the difference, and every piece costs a system call and a wake-up in each process that
-it passes through: for a small model more than the making of its token. The first piece of an
-answer and its last one never wait, nor does one that comes after a pause.
+it passes through: for a small model more than the making of its token, and where all cores compute
+each wake-up holds one of them up, while the others wait for it. The first piece of an answer and
+its last one never wait, nor does one that comes after a pause.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from localai.worker.http_server import Exchange
 
-_TOGETHER_S = 0.008  # half of what a screen needs for a picture
+_TOGETHER_S = 0.016  # what a screen needs for a picture
 
 
 class Senders:
@@ -25,6 +26,11 @@ class Senders:
     def __init__(self) -> None:
         self._holding: set[Sender] = set()
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a timer is to send what somebody holds."""
+        return self._timer is not None
 
     def sender(self, exchange: Exchange, media_type: str) -> Sender:
         """A sender for one answer."""
@@ -37,8 +43,11 @@ class Senders:
             self._timer = asyncio.get_running_loop().call_later(_TOGETHER_S, self._flush)
 
     def remove(self, sender: Sender) -> None:
-        """`sender` has nothing to send any more."""
+        """`sender` holds nothing any more. A timer that nobody needs would wake the process."""
         self._holding.discard(sender)
+        if self._timer is not None and not self._holding:
+            self._timer.cancel()
+            self._timer = None
 
     def _flush(self) -> None:
         self._timer = None
@@ -63,14 +72,19 @@ class Sender:
 
     def send(self, piece: bytes) -> Awaitable[None] | None:
         """Send a piece, or hold it for a moment. To be awaited while the caller does not read."""
+        now_s = time.monotonic()
+        is_due = now_s - self._sent_s >= _TOGETHER_S
         if self._held:
             self._held.append(piece)
-        elif (now_s := time.monotonic()) - self._sent_s < _TOGETHER_S:
-            self._held.append(piece)
-            self._all.add(self)
-        else:
+            if is_due:
+                self._all.remove(self)
+                self.flush(now_s)
+        elif is_due:
             self._sent_s = now_s
             self._exchange.put(piece, self._media_type)
+        else:
+            self._held.append(piece)
+            self._all.add(self)
         return self._exchange.room() if self._exchange.is_full else None
 
     def end(self, piece: bytes) -> None:
