@@ -62,6 +62,22 @@ def test_the_first_and_the_last_do_not_wait() -> None:
     asyncio.run(test())
 
 
+def test_nothing_follows_the_last() -> None:
+    """Its call ends a turn of the event loop later, and the timer may come in between."""
+
+    async def test() -> None:
+        heard = Heard()
+        sender = sender_to(heard, Senders())
+        for piece in (b"1", b"2"):
+            await send(sender, piece)
+        sender.end(b"3")
+        await asyncio.sleep(0.05)
+        assert heard.pieces == [b"1"]
+        assert heard.ended == b"23"
+
+    asyncio.run(test())
+
+
 def test_what_is_held_goes_out_soon_and_in_order() -> None:
     async def test() -> None:
         senders = Senders()

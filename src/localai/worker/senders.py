@@ -90,7 +90,10 @@ class Sender:
     def end(self, piece: bytes) -> None:
         """Send the last piece, with all that was held."""
         self.has_ended = True
-        self._exchange.end(b"".join([*self._held, piece]), self._media_type)
+        self._all.remove(self)  # or the timer sends it once more, after the end
+        last = b"".join([*self._held, piece])
+        self._held.clear()
+        self._exchange.end(last, self._media_type)
 
     def close(self) -> None:
         """Send nothing more."""
