@@ -68,7 +68,7 @@ class WorkerClient:
         async def deliver(take: Take[Event]) -> None:
             body = codec.encode(codec.request_to_wire(request))
             read = _reader(codec.decode_event, take)
-            await _follow(self._http.post("/generate", body, read), read)
+            await _follow(self._http.post("/generate", body), read)
 
         return Batches(deliver)
 
@@ -81,7 +81,7 @@ class WorkerClient:
             path = f"/audio/{audio_task(request).value}"
             read = _reader(decode_audio_event, take)
             if source is None:
-                asked = self._http.post(path, encode_audio_request(request), read)
+                asked = self._http.post(path, encode_audio_request(request))
             else:
                 asked = self._http.post_pieces(path, _audio_body(request, source))
             await _follow(asked, read)
