@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,26 +11,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartServer
-from tests.downloads.file_server import FileServer, Rule, running, sha256
+from tests.downloads.file_server import FileServer, Rule, sha256
 from tests.downloads.installing import quarantined, visible
-from tests.gguf_maker import make_scripted
-from tests.live import SENTENCE, SPOKEN, LiveServer, Reply, wait_until
+from tests.live import SENTENCE, LiveServer, Reply, wait_until
 
 FAST = ("--allow-private-fetch", "--download-connections", "1")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("weights") / "m.gguf"
-    make_scripted(path, SPOKEN)
-    return path.read_bytes()
-
-
-@pytest.fixture
-def files(weights: bytes) -> Iterator[FileServer]:
-    with running() as server:
-        server.add("/talker.gguf", weights)
-        yield server
 
 
 @pytest.fixture

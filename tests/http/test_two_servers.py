@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,25 +10,10 @@ import openai
 import pytest
 
 from tests.conftest import StartServer
-from tests.downloads.file_server import FileServer, running, sha256
-from tests.gguf_maker import make_scripted
-from tests.live import SENTENCE, SPOKEN, LiveServer, echo_yaml, run_cli, wait_until, write_models
+from tests.downloads.file_server import FileServer, sha256
+from tests.live import SENTENCE, LiveServer, echo_yaml, run_cli, wait_until, write_models
 
 ARGUMENTS = ("--allow-private-fetch", "--download-connections", "1")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("weights") / "m.gguf"
-    make_scripted(path, SPOKEN)
-    return path.read_bytes()
-
-
-@pytest.fixture
-def files(weights: bytes) -> Iterator[FileServer]:
-    with running() as server:
-        server.add("/talker.gguf", weights)
-        yield server
 
 
 def test_answers_in_the_background_go_on_while_another_server_starts(

@@ -1,7 +1,8 @@
 """What uvicorn leaves open: how large the head of a request may be, and how long it may take.
 
 Without these limits anybody who can connect, key or not, could fill the memory with one header,
-and a client that asks and then reads nothing would keep its place at a model for ever. And the head of an answer goes out together with its first piece: one packet, one wake-up.
+and a client that asks and then reads nothing would keep its place at a model for ever. And the
+head of an answer goes out together with its first piece: one packet, one wake-up.
 """
 
 from __future__ import annotations

@@ -28,8 +28,9 @@ class OpenVinoModel(Exported):
     """`source` is a file, or a model of transformers.
 
     `device` is what a model file says; on the processor `threads` compute, each a batch of its own
-    where there are several. `precision` is one of PRECISIONS, or empty. Raises ModelFileInvalid for a file that OpenVINO cannot read, StartFailed for
-    a device that is not there, SpecInvalid where OpenVINO is not installed.
+    where there are several. `precision` is one of PRECISIONS, or empty. Raises ModelFileInvalid for
+    a file that OpenVINO cannot read, StartFailed for a device that is not there, SpecInvalid where
+    OpenVINO is not installed.
     """
 
     def __init__(
