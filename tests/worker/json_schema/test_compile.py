@@ -270,6 +270,41 @@ def test_any_value_is_a_schema_or_a_problem(schema: Any) -> None:
         assert problem.message
 
 
+@pytest.mark.parametrize(
+    ("bounds", "right", "wrong"),
+    [
+        ({"maximum": 1.7976931348623157e308}, [0, -1.5, 123456], []),
+        ({"minimum": -1.7976931348623157e308, "maximum": 0}, [0, -1.5, -123456], [1]),
+        ({"minimum": 5e-324}, [0.1, 1, 7.25], [0, -1, -0.5]),
+        ({"exclusiveMinimum": -5e-324}, [0, 0.5], [-1, -0.01]),
+        ({"minimum": 10**20, "maximum": 10**21}, [10**20 + 1], [10**21 + 1, 10**19]),
+        ({"minimum": 10**15, "maximum": 10**16}, [10**15], [10**16 + 1, 10**17 - 1]),
+        ({"type": "integer", "maximum": 10**80}, [10**15, -3], []),
+        ({"minimum": 10**40 + 1, "maximum": 10**40 + 5}, [10**40 + 1], [10**40, 10**40 + 6]),
+    ],
+)
+def test_bounds_as_far_as_floats_go(bounds: Any, right: list[Any], wrong: list[Any]) -> None:
+    parse_grammar(grammar(bounds))
+    for value in right:
+        assert takes(bounds, value), value
+    for value in wrong:
+        assert not takes(bounds, value), value
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({"minimum": 1e300}, "more than 60 digits"),
+        ({"type": "integer", "maximum": -1e300}, "more than 60 digits"),
+        ({"minimum": 5e-324, "maximum": 5e-324}, "of at most 60 decimals"),
+        ({"multipleOf": 1e-300, "minimum": 0.5}, "all multiples"),
+    ],
+)
+def test_bounds_that_no_grammar_can_say(bounds: Any, words: str) -> None:
+    with pytest.raises(SchemaProblem, match=words):
+        grammar(bounds)
+
+
 def test_large_schemas_end() -> None:
     deep = '{"type": "array", "items": ' * 3000 + "{}" + "}" * 3000
     low = [{"minimum": i} for i in range(60)]

@@ -6,8 +6,10 @@ way only, but for zeros at the end of its decimals.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable, Iterable
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -17,6 +19,7 @@ from localai.worker.json_schema.problems import SchemaProblem
 _WHOLE_DIGITS: Final = 16  # as llama.cpp's own grammars have it
 _EXACT_DIGITS: Final = 15  # a float of 64 bits tells all numbers of so many digits apart
 _DECIMALS: Final = 6
+_MOST_DIGITS: Final = 60  # before the point and after it; each may be a group in another
 _MOST_LISTED: Final = 512
 _LARGEST_STEP: Final = 128
 _LONG: Final = f"[1-9] [0-9]{{0,{_WHOLE_DIGITS - 1}}}"
@@ -34,30 +37,50 @@ def number_expression(node: Number, set_rule: SetRule) -> str:
         return _stepped(node, set_rule)
     if node.low is None and node.high is None:
         return _ANY_WHOLE if node.is_whole else _ANY_NUMBER
+    node = _without_far_bounds(node)
     return _between(node, 0 if node.is_whole else _decimals(node))
+
+
+def _without_far_bounds(node: Number) -> Number:
+    """Leave out the bounds beyond what a number without bounds may be."""
+    near, far = 10**_WHOLE_DIGITS, 10 ** (_WHOLE_DIGITS + 1)
+    low, high = node.low, node.high
+    if high is not None and high >= far and (low is None or low < near):
+        node = dataclasses.replace(node, high=None)
+    if low is not None and low <= -far and (high is None or high > -near):
+        node = dataclasses.replace(node, low=None)
+    return node
 
 
 def _decimals(node: Number) -> int:
     """How many decimals to allow: those of the bounds at least, and no more than floats keep apart."""
     bounds = [bound for bound in (node.low, node.high) if bound is not None]
-    written = max(-min(int(bound.normalize().as_tuple().exponent), 0) for bound in bounds)
-    whole_digits = max(len(str(abs(int(bound)))) for bound in bounds)
+    exponents = (int(bound.normalize().as_tuple().exponent) for bound in bounds)
+    written = max((-min(exponent, 0) for exponent in exponents), default=0)
+    whole_digits = max((len(str(abs(int(bound)))) for bound in bounds), default=0)
     written += node.excludes_low or node.excludes_high  # there is room between such bounds
-    return max(written, min(_DECIMALS, _EXACT_DIGITS - whole_digits))
+    return min(_MOST_DIGITS, max(written, min(_DECIMALS, _EXACT_DIGITS - whole_digits)))
 
 
 def _between(node: Number, decimals: int) -> str:
     """Numbers of at most so many decimals, within the node's bounds."""
-    scale = Decimal(10) ** decimals
+    unit = 10**decimals
+    most = 10**_MOST_DIGITS * unit - 1
     low = high = None
     if node.low is not None:
-        low = int((node.low * scale).to_integral_value(ROUND_CEILING))
-        low += node.excludes_low and low == node.low * scale
+        exact = Fraction(node.low) * unit
+        low = max(math.ceil(exact) + (node.excludes_low and exact.denominator == 1), -most)
     if node.high is not None:
-        high = int((node.high * scale).to_integral_value(ROUND_FLOOR))
-        high -= node.excludes_high and high == node.high * scale
+        exact = Fraction(node.high) * unit
+        high = min(math.floor(exact) - (node.excludes_high and exact.denominator == 1), most)
+    if (low is not None and low > most) or (high is not None and high < -most):
+        raise SchemaProblem(
+            node.pointer,
+            f"a grammar cannot say numbers of more than {_MOST_DIGITS} digits",
+            hint="Set `minimum` and `maximum` nearer to zero.",
+        )
     if low is not None and high is not None and low > high:
-        raise _empty(node)
+        raise _empty(node, decimals)
     options = []
     if low is None or low < 0:  # mirrored; zero has no sign
         least = 1 if high is None or high >= 0 else -high
@@ -67,8 +90,9 @@ def _between(node: Number, decimals: int) -> str:
     return " | ".join(options)
 
 
-def _empty(node: Number) -> SchemaProblem:
-    return SchemaProblem(node.pointer, "no number lies within these bounds", is_wrong=True)
+def _empty(node: Number, decimals: int = 0) -> SchemaProblem:
+    kind = f"number of at most {decimals} decimals" if decimals == _MOST_DIGITS else "number"
+    return SchemaProblem(node.pointer, f"no {kind} lies within these bounds", is_wrong=True)
 
 
 def _positive(low: int, high: int | None, decimals: int) -> str:
@@ -203,7 +227,8 @@ def _stepped(node: Number, set_rule: SetRule) -> str:
     assert node.step is not None
     step = Fraction(node.step)
     tens = _power_of_ten(node.step)
-    if tens is not None and not node.is_whole and tens <= 0:  # 0.01: so many decimals
+    is_fine = tens is not None and not node.is_whole and -_MOST_DIGITS <= tens <= 0
+    if tens is not None and is_fine:  # 0.01: so many decimals
         return _between_or_any(node, -tens)
     if node.is_whole and step.denominator != 1:
         step = Fraction(step.numerator)  # its multiples that are whole
