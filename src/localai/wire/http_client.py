@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from localai.wire.ends import Ends, arrived
 from localai.wire.incoming import Incoming, TakeBytes
 
 _UNIX = "unix:"
@@ -68,6 +69,7 @@ class HttpClient:
         self._common = f"Host: {host}\r\n{bearer}".encode()
         self._kept: list[_Connection] = []
         self._open: set[_Connection] = set()
+        self._ends = Ends()
         self._reopens = reopens
         self._reopening: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -102,6 +104,7 @@ class HttpClient:
             self._reopening.cancel()
         for connection in list(self._open):
             connection.abort()
+        self._ends.close()
 
     def _used_up(self) -> None:
         """A connection has ended with its answer."""
@@ -165,7 +168,7 @@ class HttpClient:
             raise NotReached(message)
 
     def _connection(self) -> _Connection:
-        return _Connection(self._open, self._kept, self._used_up, is_unix=self._is_unix)
+        return _Connection(self._open, self._kept, self._used_up, self._ends, is_unix=self._is_unix)
 
 
 class Answer:
@@ -231,6 +234,14 @@ class Answer:
         finally:
             incoming.take = None
 
+    def rest(self, seconds: float) -> None:
+        """Leave what comes in the kernel for a while, where it wakes nobody.
+
+        The end of the connection ends a rest too. Does nothing where the kernel cannot tell that.
+        """
+        if not self._incoming.is_complete and self._incoming.error is None:
+            self._connection.rest(seconds)
+
     def _go_on(self) -> None:
         """Read more, where there was no room for it."""
         if self._incoming.is_paused:
@@ -265,12 +276,16 @@ class _Connection(asyncio.Protocol):
         opened: set[_Connection],
         kept: list[_Connection],
         used_up: Callable[[], None],
+        ends: Ends,
         *,
         is_unix: bool,
     ) -> None:
         self._opened = opened
         self._kept = kept
         self.used_up = used_up  # called when an answer was the last one, whoever hung up
+        self._ends = ends
+        self._descriptor = -1
+        self._is_encrypted = False
         self._has_answered = False
         self._is_unix = is_unix
         self._transport: Any = None  # asyncio's or uvloop's
@@ -278,6 +293,7 @@ class _Connection(asyncio.Protocol):
         self._incoming: Incoming | None = None
         self._pieces: list[bytes] = []
         self._room: asyncio.Future[None] | None = None  # while the other side does not read
+        self._timer: asyncio.TimerHandle | None = None  # while this side does not read
 
     async def ask(
         self,
@@ -319,6 +335,33 @@ class _Connection(asyncio.Protocol):
         if self._parser is not None:  # else it is lost already
             self._transport.abort()
 
+    def rest(self, seconds: float) -> None:
+        """Be woken by nothing that comes for a while, but by the end."""
+        if self._timer is not None or self._is_encrypted:  # what the kernel has is no answer then
+            return
+        if self._ends.watch(self._descriptor, self._rested):
+            self._transport.pause_reading()
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._rested)
+
+    def _rested(self) -> None:
+        """Take what has come. Who rests again is not woken between, as a transport would be."""
+        self._stop_timer()
+        incoming = self._incoming
+        if data := arrived(self._descriptor):
+            self.data_received(data)
+        if incoming is None or not incoming.is_paused:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Be woken again, if nobody wants to rest."""
+        if self._timer is None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def read_on(self) -> None:
         """There is room again."""
         self._transport.resume_reading()
@@ -329,8 +372,10 @@ class _Connection(asyncio.Protocol):
         """It is open."""
         self._transport = transport
         self._opened.add(self)
+        made: socket.socket = transport.get_extra_info("socket")
+        self._descriptor = made.fileno()
+        self._is_encrypted = transport.get_extra_info("sslcontext") is not None
         if not self._is_unix:  # a host that is gone without a word is noticed in the end
-            made: socket.socket = transport.get_extra_info("socket")
             made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def data_received(self, data: bytes) -> None:
@@ -427,6 +472,7 @@ class _Connection(asyncio.Protocol):
             return
         incoming.is_complete = True
         self._incoming = None
+        self._ends.forget(self._descriptor)
         self._has_answered = True
         was_read = not self._transport.get_write_buffer_size()  # or it was refused half-way
         if incoming.is_keepable and was_read and len(self._kept) < _MOST_KEPT:
@@ -439,6 +485,8 @@ class _Connection(asyncio.Protocol):
         self._opened.discard(self)
         if self in self._kept:
             self._kept.remove(self)
+        self._stop_timer()
+        self._ends.forget(self._descriptor)
         incoming, self._incoming = self._incoming, None
         if incoming is not None:
             incoming.fail(error)

@@ -49,6 +49,7 @@ from localai.worker.llama_server.calls_or_form import Reader, call_or_answer
 from localai.worker.llama_server.forced_calls import ForcedCalls
 from localai.worker.llama_server.one_call import until_second_call, wants_one_call
 from localai.worker.llama_server.output_grammar import OutputGrammars
+from localai.worker.llama_server.pace import Pace
 from localai.worker.llama_server.thinking import Thinking
 from localai.worker.llama_server.tool_plan import ToolPlans
 from localai.worker.parsers.call_stream import CallStream
@@ -216,6 +217,8 @@ class LlamaServer:
         async with await asked as answer:
             if answer.status != _OK:
                 raise chunks.body_to_error(answer.status, await answer.whole())
+            if not requests.is_cut_short(request):  # whose tokens are counted one by one
+                lines.rest = answer.rest
             await answer.follow(lines.read)
         if translator.ended_choices < request.choices:
             message = "The engine stopped before the end of its answer."
@@ -333,22 +336,28 @@ class LlamaServer:
 class _Lines:
     """Hands the events in llama-server's lines to `take`, those of one piece together."""
 
-    __slots__ = ("_rest", "_take", "_translate")
+    __slots__ = ("_begun", "_pace", "_take", "_translate", "rest")
 
     def __init__(self, translate: Callable[[bytes], list[Event]], take: Take[Event]) -> None:
         self._translate = translate
         self._take = take
-        self._rest = b""
+        self._pace = Pace()
+        self._begun = b""  # a line
+        self.rest: Callable[[float], None] | None = None
 
     def read(self, piece: bytes) -> Awaitable[None] | None:
         """Read a piece of the answer. Raises the engine's own error."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
+        *lines, self._begun = (self._begun + piece).split(b"\n")
         events: list[Event] = []
+        count = 0
         for line in lines:
             if line.startswith(b"data: ") and line != b"data: [DONE]":
+                count += 1
                 events.extend(self._translate(line[6:]))
             elif line.startswith(b"error: "):
                 raise chunks.body_to_error(500, b'{"error":' + line[7:] + b"}")
+        if self.rest is not None and (rest_s := self._pace.rest_s(count)):
+            self.rest(rest_s)
         return self._take(events) if events else None
 
 

@@ -63,6 +63,11 @@ def matches_stops_itself(request: GenerationRequest) -> bool:
     return bool(request.stop) and request.logprobs is not None
 
 
+def is_cut_short(request: GenerationRequest) -> bool:
+    """Whether this side may end the engine's work, and has to know how far it was then."""
+    return matches_stops_itself(request) or wants_one_call(request)
+
+
 def sampling_body(sampling: Sampling) -> dict[str, Any]:
     """The sampling fields that are set; llama-server uses the same names."""
     body: dict[str, Any] = {}
@@ -93,10 +98,9 @@ def _common_body(request: GenerationRequest) -> dict[str, Any]:
     body["stream"] = body["cache_prompt"] = True
     if request.max_tokens is not None:
         body["n_predict"] = request.max_tokens
-    is_cut_short = matches_stops_itself(request) or wants_one_call(request)
-    if is_cut_short:
+    if is_cut_short(request):
         body["timings_per_token"] = True  # the only count of tokens in a stream that is cut short
-    if is_cut_short or request.counts_prompt_first or _takes_a_while(request):
+    if is_cut_short(request) or request.counts_prompt_first or _takes_a_while(request):
         body["return_progress"] = True  # which costs a wake-up or two before the first token
     if request.stop and not matches_stops_itself(request):
         body["stop"] = list(request.stop)
