@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -427,3 +429,32 @@ def test_who_hangs_up_early_has_the_next_connection_ready() -> None:
         assert len(server.lines) in {21, 22}
 
     with_server(script, test, reopens=True)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("from_the_head", FROM_THE_HEAD)
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_wait_of_a_follower_that_is_given_up_is_not_left_behind(
+    loop: str,
+    from_the_head: bool,  # noqa: FBT001 - pytest gives it by name
+) -> None:
+    """The very moment it begins; a coroutine that nobody awaits would be told to the log."""
+    left: list[Any] = []
+
+    async def script(line: Line) -> None:
+        await line.request()
+        await line.say(CHUNKED + chunk(b"a"))
+        await line.hung_up()
+
+    async def test(server: Scripted, client: HttpClient) -> None:
+        def take(_piece: bytes) -> Awaitable[None]:
+            following.cancel()
+            left.append(asyncio.sleep(0))
+            return left[-1]
+
+        following = asyncio.create_task(followed(client, "/x", take, from_the_head=from_the_head))
+        with pytest.raises(asyncio.CancelledError):
+            await following
+        assert [inspect.getcoroutinestate(wait) for wait in left] == [inspect.CORO_CLOSED]
+
+    with_server(script, test, loop=loop)

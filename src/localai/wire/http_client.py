@@ -233,6 +233,7 @@ class Answer:
                     await incoming.change()
         finally:
             incoming.take = None
+            incoming.drop()
 
     def rest(self, seconds: float) -> None:
         """Leave what comes in the kernel for a while, where it wakes nobody.
@@ -315,6 +316,7 @@ class _Connection(asyncio.Protocol):
             await incoming.head()
             incoming.is_answered = True
         except BaseException:
+            incoming.drop()
             self.abort()
             raise
         return Answer(self, incoming)

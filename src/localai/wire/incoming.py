@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 
 TakeBytes = Callable[[bytes], Awaitable[None] | None]
@@ -60,6 +60,12 @@ class Incoming:
         if self.pending is not None or self.refusal is not None:
             self.take = None
             self.wake()
+
+    def drop(self) -> None:
+        """Nobody waits any more for what the taker wants to wait for."""
+        pending, self.pending = self.pending, None
+        if isinstance(pending, Coroutine | Generator):
+            pending.close()
 
     def wake(self) -> None:
         """Something is different."""
