@@ -75,8 +75,17 @@ def test_leaving_in_a_rest_hangs_up_at_once(how: str, loop: str) -> None:
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("unix", [True, False])
 @pytest.mark.parametrize("rest", [b"bcdef", b"bc"])
-def test_the_end_does_not_wait_for_the_end_of_a_rest(rest: bytes, loop: str, unix: bool) -> None:  # noqa: FBT001 - pytest gives it by name
-    """Neither that of an answer, with which the other side hangs up, nor that of its process."""
+@pytest.mark.parametrize("rest_s", [60.0, 0.01])
+def test_the_end_does_not_wait_for_the_end_of_a_rest(
+    rest: bytes,
+    rest_s: float,
+    loop: str,
+    unix: bool,  # noqa: FBT001 - pytest gives it by name
+) -> None:
+    """Neither that of an answer, with which the other side hangs up, nor that of its process.
+
+    One that comes after a rest is told twice, and counts once.
+    """
 
     async def script(line: Line) -> None:
         await line.request()
@@ -92,7 +101,7 @@ def test_the_end_does_not_wait_for_the_end_of_a_rest(rest: bytes, loop: str, uni
 
                 def take(piece: bytes, answer: Answer = answer) -> None:
                     got.append(piece)
-                    answer.rest(60.0)
+                    answer.rest(rest_s)
 
                 async with asyncio.timeout(5.0):
                     if len(rest) == 5:
