@@ -114,8 +114,8 @@ async def throughput(effort: Effort) -> list[Row]:
             engine(folder, "110m") as control,
         ):
             for clients, tokens, rounds in (
-                (1, 96, effort.count(8, 3)),
-                (MANY, 48, effort.count(5, 2)),
+                (1, 96, effort.count(24, 3)),
+                (MANY, 48, effort.count(8, 2)),
             ):
                 ours, bare, again = await _in_turns(
                     (local, other, control),
@@ -125,14 +125,15 @@ async def throughput(effort: Effort) -> list[Row]:
                     rounds,
                 )
                 noise = _ratio(again, bare)
+                both = [(one + two) / 2 for one, two in zip(bare, again, strict=True)]
                 note = (
-                    f"{statistics.median(ours):.0f} against {statistics.median(bare):.0f} tokens/s, "
-                    f"{rounds} rounds; a second engine against the first: {noise:.3f}"
+                    f"{statistics.median(ours):.0f} against {statistics.median(both):.0f} tokens/s, the "
+                    f"mean of two engines, {rounds} rounds; the second against the first: {noise:.3f}"
                 )
                 rows.append(
                     Row(
                         measure=f"tokens/s at {clients} client{'s' * (clients > 1)}, ours / engine's",
-                        value=_ratio(ours, bare),
+                        value=_ratio(ours, both),
                         unit="",
                         target=0.97,
                         at_least=True,
