@@ -10,16 +10,7 @@ import pytest
 from localai.catalog.folder import STARTER_NAME, ModelFolder
 from localai.catalog.resolve import resolve
 from localai.domain.errors import SettingInvalid
-
-
-class Clock:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture
@@ -150,9 +141,9 @@ def test_the_disk_is_looked_at_once_a_second(folder: Path) -> None:
     models = ModelFolder(folder, clock=clock)
     assert list(models.catalog().specs) == []
     (folder / "a.yaml").write_text("name: a\n")
-    clock.now += 0.9
+    clock.now_s += 0.9
     assert list(models.catalog().specs) == []
-    clock.now += 0.2
+    clock.now_s += 0.2
     assert list(models.catalog().specs) == ["a"]
 
 

@@ -18,6 +18,7 @@ from localai.gallery.entry import Entry
 from localai.gallery.galleries import EXPIRY_S, RETRY_AFTER_S, Galleries, Surroundings
 from localai.gallery.places import LOCALAI_URL, PACKAGE, Gallery, galleries_of, web_address
 from localai.gallery.search import search
+from tests.clock import Clock
 from tests.gallery.localai_gallery import write_gallery
 
 GB = 1_000_000_000
@@ -38,14 +39,6 @@ class Web:
         return self.pages[address]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = time.time()
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 def galleries(
     *places: Gallery, folder: Path | None = None, web: Web | None = None, clock: Clock | None = None,
     free_bytes: int = 8 * GB,
@@ -53,7 +46,7 @@ def galleries(
     known = {name for entry in Manifest().entries() for name in (entry.name, *entry.aliases)}
     around = Surroundings(
         fetch=web.fetch if web else None, free_bytes=lambda: free_bytes,
-        runs=lambda name: name in known, clock=clock or Clock(),
+        runs=lambda name: name in known, clock=clock or Clock(time.time()),
     )  # fmt: skip
     return Galleries(places, Cache(folder), around)
 
@@ -170,7 +163,7 @@ def test_a_gallery_behind_the_one_that_knows_a_name_is_not_asked() -> None:
 
 
 def test_an_index_is_fetched_once_and_kept_for_later(tmp_path: Path) -> None:
-    web, clock = Web({WEB: b"- {name: m}\n"}), Clock()
+    web, clock = Web({WEB: b"- {name: m}\n"}), Clock(time.time())
     place = Gallery("web", WEB)
 
     async def look() -> None:
@@ -188,7 +181,7 @@ def test_an_index_is_fetched_once_and_kept_for_later(tmp_path: Path) -> None:
 
 
 def test_without_a_network_the_kept_index_serves_and_that_is_said(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(time.time())
     place = Gallery("web", WEB)
 
     async def look() -> None:
@@ -206,7 +199,7 @@ def test_without_a_network_the_kept_index_serves_and_that_is_said(tmp_path: Path
 
 
 def test_a_gallery_that_cannot_be_had_does_not_take_the_others_along(tmp_path: Path) -> None:
-    web, clock = Web({}), Clock()
+    web, clock = Web({}), Clock(time.time())
     here = galleries(Gallery("gone", WEB), Gallery("builtin", PACKAGE), web=web, clock=clock)
 
     async def look() -> None:
@@ -227,7 +220,7 @@ def test_a_gallery_that_cannot_be_had_does_not_take_the_others_along(tmp_path: P
 
 @pytest.mark.parametrize("page", [b"<!doctype html><p>Not found", b"name: m", b"- [", b"\x00\x01"])
 def test_what_is_no_index_never_replaces_a_kept_one(tmp_path: Path, page: bytes) -> None:
-    web, clock = Web({WEB: b"- {name: m}\n"}), Clock()
+    web, clock = Web({WEB: b"- {name: m}\n"}), Clock(time.time())
 
     async def look() -> None:
         here = galleries(Gallery("web", WEB), folder=tmp_path, web=web, clock=clock)

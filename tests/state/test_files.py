@@ -20,19 +20,12 @@ from localai.domain.files import FileQuery, NewFile, StoredFile
 from localai.state import Database, FileStore, PageQuery, SqliteStore, StoredResponse
 from localai.state.incoming import RESERVE_BYTES
 from localai.state.schema import _RESPONSES
+from tests.clock import Clock
 from tests.live import clean_environment
 
 ME, YOU = "me", "you"
 DAY_S = 86_400.0
 ALL = FileQuery(limit=100, is_ascending=True)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def run(
@@ -166,15 +159,15 @@ def test_a_file_goes_when_its_time_has_come(tmp_path: Path) -> None:
     async def use(store: FileStore) -> None:
         short = await kept(store, name="short", ttl_s=3600.0)
         usual = await kept(store, name="usual")
-        assert short.expires_unix_s == int(clock.now) + 3600
-        assert usual.expires_unix_s == int(clock.now + DAY_S)
-        clock.now += 3601
+        assert short.expires_unix_s == int(clock.now_s) + 3600
+        assert usual.expires_unix_s == int(clock.now_s + DAY_S)
+        clock.now_s += 3601
         with pytest.raises(NotStored):
             await store.open(short.file_id, ME)
         assert await names(store) == ["usual"]
         last = await kept(store, name="last", ttl_s=10 * DAY_S)  # any change sweeps
         assert {path.name for path in on_disk(tmp_path)} == {usual.file_id, last.file_id}
-        clock.now += DAY_S
+        clock.now_s += DAY_S
         await store.recover()  # and so does a start
         assert [path.name for path in on_disk(tmp_path)] == [last.file_id]
 

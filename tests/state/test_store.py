@@ -28,17 +28,10 @@ from localai.state import (
     StoredConversation,
     StoredResponse,
 )
+from tests.clock import Clock
 from tests.live import clean_environment
 
 ME, YOU = "me", "you"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 Use = Callable[[ResponseStore], Awaitable[None]]
@@ -186,15 +179,15 @@ def test_responses_expire_but_not_what_is_gone_on_from(path: Path | None) -> Non
     async def use(store: ResponseStore) -> None:
         await store.add(row(1), items("a"))
         await store.add(row(2), items("b"))
-        clock.now += 60
+        clock.now_s += 60
         await store.add(row(3, previous_id="resp_1"), items("c"))
         await store.add(row(4, "queued"), items("d"))
-        clock.now += 61
+        clock.now_s += 61
         await missing(store.get("resp_2", ME))
         assert texts(await store.history("resp_3", ME)) == ["a", "c"]
         await store.add(row(5), ())
         assert await store.find_items(["b"], ME) == {}, "it was thrown away"
-        clock.now += 1000
+        clock.now_s += 1000
         assert (await store.get("resp_4", ME)).is_running
         await missing(store.get("resp_1", ME))
 
@@ -206,7 +199,7 @@ def test_nothing_expires_without_a_limit(path: Path | None) -> None:
 
     async def use(store: ResponseStore) -> None:
         await store.add(row(1), items("a"))
-        clock.now += 1e9
+        clock.now_s += 1e9
         await store.add(row(2), items("b"))
         assert await store.get("resp_1", ME) == row(1)
 

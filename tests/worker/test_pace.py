@@ -8,23 +8,14 @@ import itertools
 import pytest
 
 from localai.worker.llama_server.pace import Pace
+from tests.clock import Clock
 
 MOST_S = 0.033
 
 
-class Clock:
-    """A time that a test sets."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 def played(clock: Clock, answer: Pace, *, count: int, every_s: float) -> list[float]:
