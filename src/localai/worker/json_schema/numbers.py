@@ -227,8 +227,8 @@ def _stepped(node: Number, set_rule: SetRule) -> str:
     assert node.step is not None
     step = Fraction(node.step)
     tens = _power_of_ten(node.step)
-    is_fine = tens is not None and not node.is_whole and -_MOST_DIGITS <= tens <= 0
-    if tens is not None and is_fine:  # 0.01: so many decimals
+    # 0.01: so many decimals
+    if tens is not None and not node.is_whole and -_MOST_DIGITS <= tens <= 0:
         return _between_or_any(node, -tens)
     if node.is_whole and step.denominator != 1:
         step = Fraction(step.numerator)  # its multiples that are whole

@@ -2,8 +2,8 @@
 
 An engine sends each token by itself. Where it makes them on all cores, every wake-up of another
 thread runs with cold caches and holds one core up, while the others wait for it: for a small model
-that is a twentieth of its speed. What comes within the time of a picture is read together; the end of an
-answer, with which the engine hangs up, never waits.
+that is a twentieth of its speed. What comes within the time of a picture is read together; the end of
+an answer, with which the engine hangs up, never waits.
 """
 
 from __future__ import annotations

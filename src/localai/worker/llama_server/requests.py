@@ -98,9 +98,10 @@ def _common_body(request: GenerationRequest) -> dict[str, Any]:
     body["stream"] = body["cache_prompt"] = True
     if request.max_tokens is not None:
         body["n_predict"] = request.max_tokens
-    if is_cut_short(request):
+    is_cut = is_cut_short(request)
+    if is_cut:
         body["timings_per_token"] = True  # the only count of tokens in a stream that is cut short
-    if is_cut_short(request) or request.counts_prompt_first or _takes_a_while(request):
+    if is_cut or request.counts_prompt_first or _takes_a_while(request):
         body["return_progress"] = True  # which costs a wake-up or two before the first token
     if request.stop and not matches_stops_itself(request):
         body["stop"] = list(request.stop)
